@@ -39,7 +39,7 @@ def guard(step: str) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - the boundary: whatever we got wrong must not reach the app
+    except Exception as error:
         if reraise:
             raise
         report(step, error)

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the ledger knows: facts, aliases and bytes.
+
+Nothing here knows Stripe or OpenTelemetry. A far end's ids arrive as `(kind, account, id)` aliases, with evidence and
+amounts; the graph that joins them is general.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+Labels = dict[str, dict[str, Any]]
+"""Attribute name to source name to JSON value: `{"order_id": {"metadata.order_id": "o-1", "session.id": "cs_1"}}`."""
+
+
+class Alias(NamedTuple):
+    """One id by which a payment is known. `account` is "" for the platform's own account."""
+
+    kind: str
+    account: str
+    id: str
+
+
+class Certainty(enum.IntEnum):
+    """How sure one piece of evidence is about *which* payment it speaks of."""
+
+    UNCERTAIN = 0
+    """The join is open: waits up to the hold for the fact that settles it."""
+    POOR = 1
+    """Certain, but a richer fact of the same payment must exist: waits up to the enrich hold."""
+    CERTAIN = 2
+    """May be recorded now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """
+    One far-end object's word that money was taken.
+
+    `authority` ranks kinds of objects (the highest in a group gives the amount; amounts of one rank, from different
+    objects, add up). `amount_minor` is an integer in Stripe's minor unit of `currency`, greater than zero unless zero
+    amounts are asked for. `at_ns` is when the money was taken, in nanoseconds since the epoch.
+    """
+
+    alias: Alias
+    authority: int
+    amount_minor: int
+    currency: str
+    at_ns: int
+    certainty: Certainty
+
+
+class Soft(NamedTuple):
+    """
+    What two facts without a common id must share to be taken for one payment, for billing objects only.
+
+    `key` is a digest of account, mode, customer, amount and currency, `at_ns` the time that has to be near.
+    """
+
+    key: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """
+    What an allow-list took from one far-end object.
+
+    Attributes:
+        aliases: every id of the payment that the object names, in full.
+        truncated: ids that are known to be cut; they match the one full id that they begin.
+        evidence: the object's word that money was taken, if it says so.
+        conditional: the evidence counts only if the payment's creation went through us (an API answer, not a webhook).
+        created: this is the answer to a creation that went through us.
+        billing: a billing object paid this; without a link to its invoice the join is uncertain.
+        settles: the object is one that settles an uncertain join (a session or an invoice).
+        soft: key of the soft join, for billing objects.
+        labels: candidates for the order context, by attribute and source.
+        details: the newest object wins per key: ids, presentment amounts, splits. JSON values.
+        traceparent: W3C trace context of the request that created the object, if the object carries or is it.
+        created_ns: when the far-end object was created; 0 when unknown.
+        seen: trace context of the request in which we learn this: (trace_id, span_id, flags); zeros outside a trace.
+    """
+
+    aliases: tuple[Alias, ...]
+    truncated: tuple[Alias, ...] = ()
+    evidence: Evidence | None = None
+    conditional: bool = False
+    created: bool = False
+    billing: bool = False
+    settles: bool = False
+    soft: Soft | None = None
+    labels: Labels = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    traceparent: str = ""
+    created_ns: int = 0
+    seen: tuple[int, int, int] = (0, 0, 0)
+
+    def to_json(self) -> str:
+        """Return the facts as text, for the spool that stands in for a busy store."""
+        return json.dumps(
+            {
+                "aliases": self.aliases,
+                "truncated": self.truncated,
+                "evidence": None if self.evidence is None else evidence_to_list(self.evidence),
+                "conditional": self.conditional,
+                "created": self.created,
+                "billing": self.billing,
+                "settles": self.settles,
+                "soft": self.soft,
+                "labels": self.labels,
+                "details": self.details,
+                "traceparent": self.traceparent,
+                "created_ns": self.created_ns,
+                "seen": self.seen,
+            },
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Facts:
+        """
+        Read what `to_json` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError: the text is not of that shape.
+        """
+        raw = json.loads(text)
+        return cls(
+            aliases=tuple(Alias(*a) for a in raw["aliases"]),
+            truncated=tuple(Alias(*a) for a in raw["truncated"]),
+            evidence=None if raw["evidence"] is None else evidence_from_list(raw["evidence"]),
+            conditional=raw["conditional"],
+            created=raw["created"],
+            billing=raw["billing"],
+            settles=raw["settles"],
+            soft=None if raw["soft"] is None else Soft(*raw["soft"]),
+            labels=raw["labels"],
+            details=raw["details"],
+            traceparent=raw["traceparent"],
+            created_ns=raw["created_ns"],
+            seen=(raw["seen"][0], raw["seen"][1], raw["seen"][2]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """
+    All that is known of one payment: one hard component of the alias graph.
+
+    `id` is the store's own number, 0 before it is stored. `twin` is the id of the group that a soft join takes for the
+    same payment. `recorded_ns` is 0 until the payment is recorded; `due_ns` is 0 unless the payment is on hold.
+    """
+
+    id: int = 0
+    aliases: frozenset[Alias] = frozenset()
+    truncated: frozenset[Alias] = frozenset()
+    evidence: tuple[Evidence, ...] = ()
+    conditional: tuple[Evidence, ...] = ()
+    created: bool = False
+    billing: bool = False
+    settled: bool = False
+    soft: Soft | None = None
+    twin: int = 0
+    recorded_ns: int = 0
+    due_ns: int = 0
+    labels: Labels = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    traceparent: str = ""
+    created_ns: int = 0
+    seen: tuple[int, int, int] = (0, 0, 0)
+
+    @property
+    def counted(self) -> tuple[Evidence, ...]:
+        """The evidence that counts: conditional evidence only where the creation went through us."""
+        return self.evidence + self.conditional if self.created else self.evidence
+
+    def changed(self, **fields: Any) -> Group:
+        """Return a copy with *fields* replaced."""
+        return replace(self, **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """
+    One payment that is to be recorded now: the joined view of a group (and its twin).
+
+    `canonical` is the id that names it everywhere, `amount_minor` and `currency` come from the highest authority,
+    `at_ns` is the far end's time of the money taken.
+    """
+
+    canonical: Alias
+    amount_minor: int
+    currency: str
+    at_ns: int
+    aliases: frozenset[Alias]
+    labels: Labels
+    details: dict[str, Any]
+    traceparent: str
+    created_ns: int
+    seen: tuple[int, int, int]
+
+
+def evidence_to_list(evidence: Evidence) -> list[Any]:
+    """Return *evidence* as a JSON list."""
+    return [
+        list(evidence.alias),
+        evidence.authority,
+        evidence.amount_minor,
+        evidence.currency,
+        evidence.at_ns,
+        int(evidence.certainty),
+    ]
+
+
+def evidence_from_list(raw: list[Any]) -> Evidence:
+    """Read what `evidence_to_list` wrote."""
+    return Evidence(Alias(*raw[0]), raw[1], raw[2], raw[3], raw[4], Certainty(raw[5]))
