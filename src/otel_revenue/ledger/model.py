@@ -153,16 +153,17 @@ class Group:
     All that is known of one payment: one hard component of the alias graph.
 
     `id` is the store's own number, 0 before it is stored. `twin` is the id of the group that a soft join takes for the
-    same payment. `recorded_ns` is 0 until the payment is recorded; `due_ns` is 0 unless the payment is on hold.
+    same payment. `shared` is set when one taking of money paid several invoices: then only what speaks of this invoice
+    counts. `recorded_ns` is 0 until the payment is recorded; `due_ns` is 0 unless the payment is on hold.
     """
 
     id: int = 0
     aliases: frozenset[Alias] = frozenset()
     truncated: frozenset[Alias] = frozenset()
     evidence: tuple[Evidence, ...] = ()
-    conditional: tuple[Evidence, ...] = ()
     created: bool = False
     billing: bool = False
+    shared: bool = False
     settled: bool = False
     soft: Soft | None = None
     twin: int = 0
@@ -173,11 +174,6 @@ class Group:
     traceparent: str = ""
     created_ns: int = 0
     seen: tuple[int, int, int] = (0, 0, 0)
-
-    @property
-    def counted(self) -> tuple[Evidence, ...]:
-        """The evidence that counts: conditional evidence only where the creation went through us."""
-        return self.evidence + self.conditional if self.created else self.evidence
 
     def changed(self, **fields: Any) -> Group:
         """Return a copy with *fields* replaced."""

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger: takes facts, joins them into payments, lets each become rows of the outbox once, all in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from . import join
+from .join import DAY_NS, Rules, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .model import Facts, Group, Payment
+    from .store import NewRow, Store, Transaction
+
+    Encode = Callable[[Payment], Sequence[NewRow]]
+
+
+@dataclass(slots=True)
+class Taken:
+    """
+    What became of facts.
+
+    Attributes:
+        group: all that is now known of the payment; None when the facts were none of ours.
+        payments: payments recorded by this, in most cases none or one.
+        late_joins: payments that had been recorded as two before a fact joined them.
+        disagrees: a payment recorded earlier turned out to have another amount.
+        due_ns: when a payment on hold is due; 0 when none is.
+    """
+
+    group: Group | None = None
+    payments: list[Payment] = field(default_factory=list)
+    late_joins: int = 0
+    disagrees: bool = False
+    due_ns: int = 0
+
+
+class Ledger:
+    """
+    Joins facts into payments over a store.
+
+    *encode* turns a payment into the rows to put into the outbox; it is called inside the transaction and must be quick.
+    """
+
+    def __init__(self, store: Store, rules: Rules, encode: Encode) -> None:
+        self._store = store
+        self._rules = rules
+        self._encode = encode
+
+    def take(self, facts: Facts, now_ns: int) -> Taken:
+        """
+        Take facts; on disk when this returns.
+
+        Raises:
+            StoreError: nothing was taken; the same facts may be taken again.
+        """
+        taken = Taken()
+        with self._store.transaction() as tx:
+            known = tx.groups_of(facts.aliases, facts.truncated)
+            if facts.conditional and not any(g.created for g in known):
+                return taken
+            self._take(tx, known, facts, now_ns, taken)
+        return taken
+
+    def release(self, now_ns: int, limit: int = 100) -> Taken:
+        """
+        Record payments whose hold is over. `due_ns` of the result is always 0: ask `Store.stats` for the next.
+
+        Raises:
+            StoreError: nothing was released.
+        """
+        taken = Taken()
+        with self._store.transaction() as tx:
+            for group in tx.due_groups(now_ns, limit):
+                self._settle(tx, group, now_ns, taken)
+        taken.due_ns = 0
+        return taken
+
+    def _take(self, tx: Transaction, known: Sequence[Group], facts: Facts, now_ns: int, taken: Taken) -> None:
+        group, absorbed, beside = join.attach(known, facts, self._rules)
+        taken.late_joins = max(0, sum(1 for g in (group, *absorbed) if _was_recorded(g.id, known)) - 1)
+        taken.disagrees = self._disagrees(group, known)
+        before = next((g for g in known if g.id == group.id), None)
+        for other in beside:
+            tx.put(other)
+        if group != before:
+            tx.drop(g.id for g in absorbed)
+            group = tx.put(group)
+        orphans = self._untwin(tx, group, known)
+        group = self._twin(tx, tx.group(group.id) or group)
+        for candidate in (group, *orphans):
+            self._settle(tx, candidate, now_ns, taken)
+        taken.group = group
+
+    def _untwin(self, tx: Transaction, group: Group, known: Sequence[Group]) -> list[Group]:
+        """Take apart twins that the new facts refute (or that are one too many); those are to be judged anew."""
+        orphans = []
+        for twin_id in sorted({g.twin for g in known if g.twin}):
+            twin = tx.group(twin_id) if twin_id != group.id else None
+            if twin is None:  # the twin itself went into this group: the guess was right
+                if group.twin == twin_id:
+                    group = tx.put(group.changed(twin=0))
+                continue
+            if twin_id == group.twin and not join.conflict(group, twin, self._rules):
+                if twin.twin != group.id:
+                    tx.put(twin.changed(twin=group.id))
+                continue
+            orphans.append(tx.put(twin.changed(twin=0)))
+            if group.twin == twin_id:
+                group = tx.put(group.changed(twin=0))
+        return orphans
+
+    def _twin(self, tx: Transaction, group: Group) -> Group:
+        if group.soft is None or group.twin or not group.billing:
+            return group
+        near = tx.soft_candidates(group.soft.key, group.soft.at_ns - DAY_NS, group.soft.at_ns + DAY_NS)
+        found = join.match(group, near, self._rules)
+        if found is None:
+            return group
+        tx.put(found.changed(twin=group.id))
+        return tx.put(group.changed(twin=found.id))
+
+    def _settle(self, tx: Transaction, group: Group, now_ns: int, taken: Taken) -> None:
+        group = tx.group(group.id) or group
+        twin = tx.group(group.twin) if group.twin else None
+        decision, due_ns = join.verdict(group, twin, self._rules, now_ns)
+        if decision is Verdict.HOLD:
+            taken.due_ns = min(taken.due_ns or due_ns, due_ns)
+            if group.due_ns != due_ns:
+                tx.put(group.changed(due_ns=due_ns))
+            return
+        if decision is Verdict.RECORD:
+            paid = join.payment(group, twin, self._rules)
+            named = join.owner(group, twin, self._rules)
+            tx.put(named.changed(recorded_ns=now_ns, due_ns=0))
+            tx.add_rows(self._encode(paid))
+            taken.payments.append(paid)
+        for stale in (tx.group(group.id), tx.group(twin.id) if twin else None):
+            if stale is not None and stale.due_ns:
+                tx.put(stale.changed(due_ns=0))
+
+    def _disagrees(self, group: Group, known: Sequence[Group]) -> bool:
+        recorded = [g for g in known if g.recorded_ns and g.evidence]
+        if not recorded or not group.evidence:
+            return False
+        now = join.payment(group, None, self._rules)
+        then = join.payment(recorded[0], None, self._rules)
+        return (now.amount_minor, now.currency) != (then.amount_minor, then.currency)
+
+
+def _was_recorded(group_id: int, known: Sequence[Group]) -> bool:
+    return any(g.id == group_id and g.recorded_ns for g in known)

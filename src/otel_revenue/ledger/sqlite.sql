@@ -1,0 +1,165 @@
+-- The ledger's statements for SQLite. Each begins with its name and is found by it.
+
+-- name: schema_1
+-- Payments (groups), the ids that lead to them, the outbox, and what each destination has done with it.
+CREATE TABLE payment (
+  id INTEGER PRIMARY KEY,
+  doc TEXT NOT NULL,                 -- all that is known, as JSON
+  recorded_ns INTEGER NOT NULL,      -- 0: not recorded
+  due_ns INTEGER NOT NULL,           -- 0: not on hold
+  soft_key TEXT,
+  soft_ns INTEGER NOT NULL,
+  twin INTEGER NOT NULL,             -- 0: none
+  touched_ns INTEGER NOT NULL
+);
+CREATE INDEX payment_due ON payment (due_ns) WHERE due_ns > 0;
+CREATE INDEX payment_soft ON payment (soft_key, soft_ns) WHERE soft_key IS NOT NULL;
+CREATE INDEX payment_touched ON payment (touched_ns);
+CREATE TABLE alias (
+  kind TEXT NOT NULL,
+  account TEXT NOT NULL,
+  id TEXT NOT NULL,
+  truncated INTEGER NOT NULL,        -- 1: the id is known to be cut
+  payment_id INTEGER NOT NULL,
+  PRIMARY KEY (kind, account, id, truncated)
+) WITHOUT ROWID;
+CREATE INDEX alias_payment ON alias (payment_id);
+CREATE TABLE outbox (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  event_id TEXT NOT NULL,
+  event_name TEXT NOT NULL,
+  record BLOB NOT NULL,              -- one encoded OTLP LogRecord, frozen
+  recorded_ns INTEGER NOT NULL,
+  amount_minor INTEGER NOT NULL,
+  currency TEXT NOT NULL
+);
+CREATE UNIQUE INDEX outbox_event ON outbox (event_id, event_name);
+CREATE TABLE delivery (
+  seq INTEGER NOT NULL,
+  destination TEXT NOT NULL,
+  state TEXT NOT NULL,               -- later, aside, done
+  attempts INTEGER NOT NULL,
+  not_before_ns INTEGER NOT NULL,
+  lease_ns INTEGER NOT NULL,         -- held by a process until then
+  reason TEXT NOT NULL,
+  PRIMARY KEY (seq, destination)
+) WITHOUT ROWID;
+CREATE TABLE unread (
+  id INTEGER PRIMARY KEY,
+  at_ns INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  ids TEXT NOT NULL
+);
+
+-- name: group_by_alias
+-- The group that holds one full id.
+SELECT p.id, p.doc FROM alias a JOIN payment p ON p.id = a.payment_id
+WHERE a.kind = ? AND a.account = ? AND a.id = ? AND a.truncated = 0;
+
+-- name: group_by_truncated
+-- The group that holds exactly this cut id.
+SELECT p.id, p.doc FROM alias a JOIN payment p ON p.id = a.payment_id
+WHERE a.kind = ? AND a.account = ? AND a.id = ? AND a.truncated = 1;
+
+-- name: full_ids_beginning
+-- Groups of full ids that begin with a cut one; two are enough to know that it is ambiguous.
+SELECT DISTINCT p.id, p.doc FROM alias a JOIN payment p ON p.id = a.payment_id
+WHERE a.kind = ? AND a.account = ? AND a.id >= ? AND a.id < ? AND a.truncated = 0 LIMIT 2;
+
+-- name: group_by_number
+SELECT id, doc FROM payment WHERE id = ?;
+
+-- name: soft_candidates
+-- Groups of one soft key, near in time, that have no twin yet.
+SELECT id, doc FROM payment WHERE soft_key = ? AND soft_ns BETWEEN ? AND ? AND twin = 0 ORDER BY id LIMIT 50;
+
+-- name: due_groups
+-- Groups whose hold is over, the longest waiting first.
+SELECT id, doc FROM payment WHERE due_ns > 0 AND due_ns <= ? ORDER BY due_ns LIMIT ?;
+
+-- name: next_due
+SELECT min(due_ns) FROM payment WHERE due_ns > 0;
+
+-- name: insert_group
+INSERT INTO payment (doc, recorded_ns, due_ns, soft_key, soft_ns, twin, touched_ns) VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: update_group
+UPDATE payment SET doc = ?, recorded_ns = ?, due_ns = ?, soft_key = ?, soft_ns = ?, twin = ?, touched_ns = ? WHERE id = ?;
+
+-- name: put_alias
+-- An id belongs to one group: the one that named it last.
+INSERT INTO alias (kind, account, id, truncated, payment_id) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (kind, account, id, truncated) DO UPDATE SET payment_id = excluded.payment_id;
+
+-- name: drop_group
+DELETE FROM payment WHERE id = ?;
+
+-- name: drop_aliases
+DELETE FROM alias WHERE payment_id = ?;
+
+-- name: add_row
+-- A fact that was recorded before is not recorded again.
+INSERT INTO outbox (event_id, event_name, record, recorded_ns, amount_minor, currency) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (event_id, event_name) DO NOTHING;
+
+-- name: add_unread
+INSERT INTO unread (at_ns, source, kind, reason, ids) VALUES (?, ?, ?, ?, ?);
+
+-- name: trim_unread
+-- The newest 10 000 notes are kept: a flood of malformed bodies must not fill the disk.
+DELETE FROM unread WHERE id <= (SELECT max(id) FROM unread) - 10000;
+
+-- name: list_unread
+SELECT id, at_ns, source, kind, reason, ids FROM unread ORDER BY id DESC LIMIT ?;
+
+-- name: due_rows
+-- What one destination may send now, oldest first.
+SELECT o.seq, o.event_id, o.event_name, o.record, o.recorded_ns, coalesce(d.attempts, 0), coalesce(d.state, 'later'),
+       coalesce(d.not_before_ns, 0), coalesce(d.reason, ''), o.amount_minor, o.currency
+FROM outbox o LEFT JOIN delivery d ON d.seq = o.seq AND d.destination = :destination
+WHERE d.seq IS NULL OR (d.state = 'later' AND d.not_before_ns <= :now AND d.lease_ns <= :now)
+ORDER BY o.seq LIMIT :limit;
+
+-- name: lease
+INSERT INTO delivery (seq, destination, state, attempts, not_before_ns, lease_ns, reason) VALUES (?, ?, 'later', 0, 0, ?, '')
+ON CONFLICT (seq, destination) DO UPDATE SET lease_ns = excluded.lease_ns;
+
+-- name: settle
+INSERT INTO delivery (seq, destination, state, attempts, not_before_ns, lease_ns, reason) VALUES (?, ?, ?, ?, ?, 0, ?)
+ON CONFLICT (seq, destination) DO UPDATE SET state = excluded.state, attempts = attempts + excluded.attempts,
+  not_before_ns = excluded.not_before_ns, lease_ns = 0, reason = excluded.reason;
+
+-- name: count_done
+SELECT count(*) FROM delivery WHERE seq = ? AND state = 'done';
+
+-- name: drop_row
+DELETE FROM outbox WHERE seq = ?;
+
+-- name: drop_deliveries
+DELETE FROM delivery WHERE seq = ?;
+
+-- name: open_rows
+-- What one destination has not done, for people.
+SELECT o.seq, o.event_id, o.event_name, o.record, o.recorded_ns, coalesce(d.attempts, 0), coalesce(d.state, 'later') AS state,
+       coalesce(d.not_before_ns, 0), coalesce(d.reason, ''), o.amount_minor, o.currency
+FROM outbox o LEFT JOIN delivery d ON d.seq = o.seq AND d.destination = :destination
+WHERE coalesce(d.state, 'later') <> 'done' AND (:state IS NULL OR coalesce(d.state, 'later') = :state)
+ORDER BY o.seq LIMIT :limit;
+
+-- name: retry
+UPDATE delivery SET state = 'later', not_before_ns = 0, lease_ns = 0 WHERE seq = ? AND destination = ? AND state = 'aside';
+
+-- name: pending
+-- What waits for one destination, by state and currency.
+SELECT coalesce(d.state, 'later') AS state, o.currency, count(*), min(o.recorded_ns), sum(o.amount_minor)
+FROM outbox o LEFT JOIN delivery d ON d.seq = o.seq AND d.destination = ?
+WHERE coalesce(d.state, 'later') <> 'done' GROUP BY 1, 2;
+
+-- name: stats
+SELECT count(*), count(*) FILTER (WHERE recorded_ns > 0), count(*) FILTER (WHERE due_ns > 0) FROM payment;
+
+-- name: prunable
+-- Payments that nobody has touched since, oldest first; those on hold are not among them.
+SELECT id FROM payment WHERE touched_ns < ? AND due_ns = 0 ORDER BY touched_ns LIMIT 500;
