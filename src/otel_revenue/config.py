@@ -202,11 +202,24 @@ class Settings:
     )
     country_from: tuple[str, ...] = setting(
         "OTEL_REVENUE_COUNTRY_FROM",
-        default=("billing", "shipping", "bind", "metadata.country", "card_issuer"),
-        parse=_sources(rf"bind|billing|shipping|card_issuer|metadata\.{_KEY}"),
-        meaning="Where `country` comes from; the first source that has one wins. `country_source` says which it was.",
-        shape="a comma-separated list of billing, shipping, bind, metadata.KEY, card_issuer",
-        example="billing,shipping,metadata.country",
+        default=(
+            "session.billing",
+            "session.shipping",
+            "payment_intent.shipping",
+            "charge.billing",
+            "invoice.billing",
+            "invoice.shipping",
+            "bind",
+            "metadata.country",
+            "card_issuer",
+        ),
+        parse=_sources(
+            rf"bind|card_issuer|(?:session|invoice)\.(?:billing|shipping)|payment_intent\.shipping|charge\.billing|metadata\.{_KEY}"
+        ),
+        meaning="Where `country` comes from; the first source that has one wins. `country_source` says of which kind it was.",
+        shape="a comma-separated list of session.billing, session.shipping, payment_intent.shipping, charge.billing, invoice.billing, "
+        "invoice.shipping, bind, metadata.KEY, card_issuer",
+        example="session.billing,session.shipping,metadata.country",
     )
     sku_from: tuple[str, ...] = setting(
         "OTEL_REVENUE_SKU_FROM",

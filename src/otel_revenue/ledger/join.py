@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from .model import Alias, Certainty, Evidence, Facts, Group, Labels, Payment
+from .model import Alias, Certainty, Evidence, Facts, Group, Labels, Payment, merge_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,11 +75,8 @@ def _merge(groups: Sequence[Group], facts: Facts, aliases: Sequence[Alias], *, s
     ordered = sorted(groups, key=lambda g: g.id)
     first = ordered[0] if ordered else Group()
     labels: Labels = {}
-    details: dict[str, Any] = {}
-    for source in (*((g.labels, g.details) for g in ordered), (facts.labels, facts.details)):
-        for name, candidates in source[0].items():
-            labels.setdefault(name, {}).update(candidates)
-        details.update(source[1])
+    for source in (*(g.labels for g in ordered), facts.labels):
+        merge_labels(labels, source)
     recorded = [g.recorded_ns for g in ordered if g.recorded_ns]
     due = [g.due_ns for g in ordered if g.due_ns]
     new = () if facts.evidence is None else (facts.evidence,)
@@ -97,7 +94,6 @@ def _merge(groups: Sequence[Group], facts: Facts, aliases: Sequence[Alias], *, s
         recorded_ns=min(recorded, default=0),
         due_ns=min(due, default=0),
         labels=labels,
-        details=details,
         traceparent=next((g.traceparent for g in ordered if g.traceparent), facts.traceparent),
         created_ns=min((n for n in (*(g.created_ns for g in ordered), facts.created_ns) if n), default=0),
         seen=_first_seen([g.seen for g in ordered], facts),
@@ -203,11 +199,8 @@ def payment(group: Group, twin: Group | None, rules: Rules) -> Payment:
     decisive = sorted((e for e in evidence if e.authority == top), key=lambda e: e.alias)
     currency = decisive[0].currency
     labels: Labels = {}
-    details: dict[str, Any] = {}
     for g in both:
-        for name, candidates in g.labels.items():
-            labels.setdefault(name, {}).update(candidates)
-        details.update(g.details)
+        merge_labels(labels, g.labels)
     aliases = frozenset(a for g in both for a in g.aliases)
     return Payment(
         canonical=canonical(aliases, rules),
@@ -216,7 +209,6 @@ def payment(group: Group, twin: Group | None, rules: Rules) -> Payment:
         at_ns=max(e.at_ns for e in decisive),
         aliases=aliases,
         labels=labels,
-        details=details,
         traceparent=next((g.traceparent for g in both if g.traceparent), ""),
         created_ns=min((g.created_ns for g in both if g.created_ns), default=0),
         seen=next((g.seen for g in both if g.seen[0]), (0, 0, 0)),

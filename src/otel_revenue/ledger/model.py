@@ -13,8 +13,21 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-Labels = dict[str, dict[str, Any]]
-"""Attribute name to source name to JSON value: `{"order_id": {"metadata.order_id": "o-1", "session.id": "cs_1"}}`."""
+Labels = dict[str, dict[str, list[Any]]]
+"""
+Candidates: attribute to source to `[rank, JSON value]`, for example `{"order_id": {"metadata.order_id": [1, "o-1"]}}`.
+
+Where several objects speak for one source, the lowest rank stays, so that the order of deliveries changes nothing.
+"""
+
+
+def merge_labels(into: Labels, more: Labels) -> None:
+    """Add the candidates of *more* to *into*, keeping the lowest rank per attribute and source."""
+    for name, candidates in more.items():
+        mine = into.setdefault(name, {})
+        for source, candidate in candidates.items():
+            if source not in mine or candidate[0] < mine[source][0]:
+                mine[source] = candidate
 
 
 class Alias(NamedTuple):
@@ -79,8 +92,7 @@ class Facts:
         billing: a billing object paid this; without a link to its invoice the join is uncertain.
         settles: the object is one that settles an uncertain join (a session or an invoice).
         soft: key of the soft join, for billing objects.
-        labels: candidates for the order context, by attribute and source.
-        details: the newest object wins per key: ids, presentment amounts, splits. JSON values.
+        labels: candidates for what the event will carry, by attribute and source.
         traceparent: W3C trace context of the request that created the object, if the object carries or is it.
         created_ns: when the far-end object was created; 0 when unknown.
         seen: trace context of the request in which we learn this: (trace_id, span_id, flags); zeros outside a trace.
@@ -95,7 +107,6 @@ class Facts:
     settles: bool = False
     soft: Soft | None = None
     labels: Labels = field(default_factory=dict)
-    details: dict[str, Any] = field(default_factory=dict)
     traceparent: str = ""
     created_ns: int = 0
     seen: tuple[int, int, int] = (0, 0, 0)
@@ -113,7 +124,6 @@ class Facts:
                 "settles": self.settles,
                 "soft": self.soft,
                 "labels": self.labels,
-                "details": self.details,
                 "traceparent": self.traceparent,
                 "created_ns": self.created_ns,
                 "seen": self.seen,
@@ -140,7 +150,6 @@ class Facts:
             settles=raw["settles"],
             soft=None if raw["soft"] is None else Soft(*raw["soft"]),
             labels=raw["labels"],
-            details=raw["details"],
             traceparent=raw["traceparent"],
             created_ns=raw["created_ns"],
             seen=(raw["seen"][0], raw["seen"][1], raw["seen"][2]),
@@ -170,7 +179,6 @@ class Group:
     recorded_ns: int = 0
     due_ns: int = 0
     labels: Labels = field(default_factory=dict)
-    details: dict[str, Any] = field(default_factory=dict)
     traceparent: str = ""
     created_ns: int = 0
     seen: tuple[int, int, int] = (0, 0, 0)
@@ -195,7 +203,6 @@ class Payment:
     at_ns: int
     aliases: frozenset[Alias]
     labels: Labels
-    details: dict[str, Any]
     traceparent: str
     created_ns: int
     seen: tuple[int, int, int]
