@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+From a verified webhook event, or from an answer of Stripe's API, to facts for the ledger. Pure.
+
+Which events are evidence that money was taken is a closed list: an event that is not in it never makes an order
+(`charge.updated` and `charge.refunded` say "paid" and "succeeded" too).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_revenue.ledger.model import Facts, Labels, merge_labels
+
+from . import objects
+from .objects import Picked, Reader, id_of, mapping, seconds_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_PAID_EVENTS: Final[dict[str, tuple[str, Callable[..., Picked]]]] = {
+    "checkout.session.completed": ("checkout.session", objects.session),
+    "checkout.session.async_payment_succeeded": ("checkout.session", objects.session),
+    "payment_intent.succeeded": ("payment_intent", objects.intent),
+    "charge.succeeded": ("charge", objects.charge),
+    "charge.captured": ("charge", objects.charge),
+    "invoice.paid": ("invoice", objects.invoice),
+    "invoice.payment_succeeded": ("invoice", objects.invoice),
+    "invoice_payment.paid": ("invoice_payment", objects.invoice_payment),
+}
+
+_READERS: Final[dict[str, Callable[..., Picked]]] = {
+    "checkout.session": objects.session,
+    "payment_intent": objects.intent,
+    "charge": objects.charge,
+    "invoice": objects.invoice,
+}
+
+CREATIONS: Final = {
+    "/v1/checkout/sessions": "checkout.session",
+    "/v1/payment_intents": "payment_intent",
+    "/v1/subscriptions": "subscription",
+    "/v1/invoices": "invoice",
+    "/v1/charges": "charge",
+}
+"""POSTs that begin a payment, and the object they answer with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """
+    What was read.
+
+    Attributes:
+        facts: for the ledger; empty when the event says nothing about money taken.
+        kind: the event's type or the object's name, from a fixed set ("other" for the rest): for counting.
+        problem: a constant, set when it speaks of money and could not be read.
+        ids: ids of the event and the object, as far as they are well-formed.
+        traceparent: of the request that led to this payment, as the signed body says.
+    """
+
+    facts: tuple[Facts, ...] = ()
+    kind: str = "other"
+    problem: str = ""
+    ids: tuple[str, ...] = ()
+    traceparent: str = ""
+
+
+def from_event(
+    event: object, make_reader: Callable[..., Reader], *, now_ns: int, seen: tuple[int, int, int]
+) -> Reading:
+    """
+    Read one event as Stripe sends it (`object` is `event`).
+
+    Args:
+        event: the parsed body.
+        make_reader: returns a `Reader` for account, time and mode.
+        now_ns: stands in for an event without a time.
+        seen: trace context of the request that brought the event.
+    """
+    body = mapping(event)
+    kind = body.get("type")
+    if not isinstance(kind, str) or kind not in _PAID_EVENTS:
+        return Reading()
+    name, read = _PAID_EVENTS[kind]
+    obj = mapping(mapping(body.get("data")).get("object"))
+    ids = tuple(i for i in (id_of(body), id_of(obj)) if i)
+    if not obj or obj.get("object") not in (None, name):
+        return Reading(kind=kind, problem="object_missing", ids=ids)
+    livemode = body.get("livemode")
+    reader = make_reader(
+        account=id_of(body.get("account")),
+        at_ns=seconds_ns(body.get("created")) or now_ns,
+        livemode=livemode if isinstance(livemode, bool) else None,
+    )
+    extra = {"at_capture": True} if kind == "charge.captured" else {}
+    picked = read(obj, reader, paid=True, **extra)
+    if picked.problem:
+        return Reading(kind=kind, problem=picked.problem, ids=ids)
+    if not picked.aliases:
+        return Reading(kind=kind)
+    return Reading((_facts(picked, seen=seen),), kind, ids=ids, traceparent=picked.traceparent)
+
+
+def from_answer(
+    method: str,
+    path: str,
+    answer: object,
+    make_reader: Callable[..., Reader],
+    *,
+    account: str,
+    now_ns: int,
+    seen: tuple[int, int, int],
+    requested: Labels | None = None,
+    traceparent: str = "",
+) -> Reading:
+    """
+    Read an answer of Stripe's API with status 200.
+
+    A creation gives facts that later news find again. Anything else, and the objects that are expanded inside, is
+    evidence only for payments whose creation went through us, which the ledger knows.
+
+    Args:
+        method: HTTP method, upper case.
+        path: path of the request.
+        answer: the parsed body.
+        account: connected account the call was made for, "" for the platform's own.
+        requested: candidates from the create parameters and from `bind`.
+        traceparent: trace context of the request that creates.
+    """
+    body = mapping(answer)
+    name = body.get("object")
+    if not isinstance(name, str) or not body.get("id"):
+        return Reading()
+    reader = make_reader(account=account, at_ns=now_ns, livemode=None)
+    created = method == "POST" and CREATIONS.get(path.rstrip("/")) == name
+    facts: list[Facts] = []
+    if created:
+        facts.extend(_creation(name, body, reader, requested or {}, traceparent))
+    problem = ""
+    for obj in _told(name, body):
+        picked = _READERS[obj["object"]](obj, reader, paid=True)
+        problem = problem or picked.problem
+        if picked.evidence is not None:
+            facts.append(_facts(picked, seen=seen, conditional=True))
+    kind = name if name in _READERS or name == "subscription" else "other"
+    ids = tuple(i for i in (id_of(body),) if i)
+    return Reading(tuple(facts), kind, problem=problem if created or facts else "", ids=ids)
+
+
+def _creation(name: str, body: Mapping[str, Any], reader: Reader, requested: Labels, traceparent: str) -> list[Facts]:
+    if name == "subscription":
+        return _subscription(body, reader, requested, traceparent)
+    picked = _READERS[name](body, reader, paid=False)
+    if not picked.aliases:
+        return []
+    merge_labels(picked.labels, requested)
+    picked.settles = True
+    return [_facts(picked, created=True, traceparent=traceparent)]
+
+
+def _subscription(body: Mapping[str, Any], reader: Reader, requested: Labels, traceparent: str) -> list[Facts]:
+    """A subscription has no payment of its own: its first invoice is what will be paid."""
+    picked = Picked(aliases=reader.alias(objects.INVOICE, body.get("latest_invoice")), billing=True)
+    if not picked.aliases:
+        return []
+    objects.read_common(picked, body, reader, rank=3)
+    picked.label("subscription", "subscription", 3, id_of(body))
+    merge_labels(picked.labels, requested)
+    return [_facts(picked, created=True, traceparent=traceparent)]
+
+
+def _told(name: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the objects in an answer that may say "paid": itself, and payment objects expanded in it."""
+    told = [dict(body)] if name in _READERS else []
+    for key in ("payment_intent", "latest_invoice", "invoice", "latest_charge", "charge"):
+        inner = body.get(key)
+        if isinstance(inner, dict) and inner.get("object") in _READERS:
+            told.append(inner)
+            deeper = inner.get("payment_intent")
+            if isinstance(deeper, dict) and deeper.get("object") == "payment_intent":
+                told.append(deeper)
+    return told
+
+
+def _facts(
+    picked: Picked,
+    *,
+    seen: tuple[int, int, int] = (0, 0, 0),
+    conditional: bool = False,
+    created: bool = False,
+    traceparent: str = "",
+) -> Facts:
+    return Facts(
+        aliases=tuple(dict.fromkeys(picked.aliases)),
+        truncated=picked.truncated,
+        evidence=picked.evidence,
+        conditional=conditional,
+        created=created,
+        billing=picked.billing,
+        settles=picked.settles,
+        soft=picked.soft,
+        labels=picked.labels,
+        traceparent=traceparent or picked.traceparent,
+        created_ns=picked.created_ns,
+        seen=seen,
+    )
