@@ -17,11 +17,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_revenue.errors import BadMoney
-from otel_revenue.ledger.model import Alias, Certainty, Evidence, Labels, Soft
+from otel_revenue.ledger.model import Alias, Certainty, Evidence, Labels, Soft, merge_labels
 from otel_revenue.schema.money import MAX_MINOR, checked_currency, checked_minor
 
+from .items import from_lines
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 SESSION, INTENT, CHARGE, INVOICE = "cs", "pi", "ch", "in"
 
@@ -58,6 +60,7 @@ class Reader:
         livemode: Stripe's flag, from the event where there is one.
         emit_zero: whether zero amounts are evidence.
         metadata_keys: metadata keys that are configured as a source, by attribute.
+        sku_from, tier_from: where SKU and tier of a line come from.
         clean: returns text as it may be stored, or None where it must not be (looks like personal data).
     """
 
@@ -66,6 +69,8 @@ class Reader:
     livemode: bool | None
     emit_zero: bool
     metadata_keys: Mapping[str, tuple[str, ...]]
+    sku_from: Sequence[str]
+    tier_from: Sequence[str]
     clean: Callable[[str], str | None]
 
     def alias(self, kind: str, value: object) -> tuple[Alias, ...]:
@@ -145,6 +150,7 @@ def session(obj: Mapping[str, Any], reader: Reader, *, paid: bool) -> Picked:
         totals.get("amount_shipping"),
     )
     _method(picked, "session", 3, obj)
+    merge_labels(picked.labels, from_lines(obj.get("line_items"), reader.sku_from, reader.tier_from, reader.clean))
     return picked
 
 
@@ -179,8 +185,7 @@ def intent(obj: Mapping[str, Any], reader: Reader, *, paid: bool) -> Picked:
     picked.label("intent", "payment_intent", 1, own[0].id if own else None)
     picked.label("charge", "payment_intent", 2, id_of(obj.get("latest_charge")))
     picked.label("country", "payment_intent.shipping", 4, _country(obj, "shipping"))
-    if not picked.billing:
-        picked.label("kind", "payment_intent", 5, "one_off" if certainty is Certainty.CERTAIN else None)
+    picked.label("kind", "payment_intent", 5, None if picked.billing else "one_off")
     _method(picked, "payment_intent", 2, obj)
     return picked
 
@@ -213,6 +218,7 @@ def charge(obj: Mapping[str, Any], reader: Reader, *, paid: bool, at_capture: bo
     card = mapping(method.get("card") or method.get("card_present"))
     picked.label("country", "card_issuer", 5, _country({"c": {"address": card}}, "c"))
     picked.label("method", "charge", 1, _code(method.get("type")))
+    picked.label("kind", "charge", 6, None if picked.billing else "one_off")
     return picked
 
 
@@ -252,6 +258,7 @@ def invoice(obj: Mapping[str, Any], reader: Reader, *, paid: bool) -> Picked:
         picked.traceparent = picked.traceparent or _traceparent(details.get("metadata"))
     picked.label("country", "invoice.billing", 2, _country({"c": {"address": obj.get("customer_address")}}, "c"))
     picked.label("country", "invoice.shipping", 2, _country(obj, "customer_shipping"))
+    merge_labels(picked.labels, from_lines(obj.get("lines"), reader.sku_from, reader.tier_from, reader.clean))
     discounts = _sum(obj.get("total_discount_amounts"))
     taxes = _sum(obj.get("total_taxes") if "total_taxes" in obj else obj.get("total_tax_amounts"))
     shipping = mapping(obj.get("shipping_cost")).get("amount_total", 0)
