@@ -58,7 +58,7 @@ def _labels(
     return labels
 
 
-def _lines(value: object) -> list[Mapping[str, Any]]:
+def _lines(value: object) -> Sequence[Mapping[str, Any]]:
     if isinstance(value, dict):  # form values arrive as {"0": {...}, "1": {...}}
         value = list(value.values())
     items: Iterable[Any] = value if isinstance(value, list) else ()

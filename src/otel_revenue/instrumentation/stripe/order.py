@@ -135,7 +135,7 @@ def _resolve(labels: Labels, name: str, sources: Sequence[str]) -> tuple[str, An
 
 
 def _from_request(labels: Labels, name: str, source: str) -> bool:
-    return labels[name][source][0] >= 8  # the rank of what only the create parameters said
+    return bool(labels[name][source][0] >= 8)  # the rank of what only the create parameters said
 
 
 def _lowest(labels: Labels, name: str) -> Any:
