@@ -57,6 +57,9 @@ def attach(known: Sequence[Group], facts: Facts, rules: Rules) -> tuple[Group, l
         the group that now holds the facts, the groups that went into it (all but itself), and groups that changed beside
         it because they share the taking of money with a different invoice.
     """
+    # A cut id is weaker than a full one: it links nothing that has different ids of a kind of which there is one.
+    new = Group(aliases=frozenset(facts.aliases))
+    known = [g for g in known if g.aliases & new.aliases or not conflict(g, new, rules)]
     # An invoice is an order of its own: whatever else two of them share, they are not joined.
     mine = _ids(facts.aliases, rules.own) or next(
         (ids for g in known if (ids := _ids(g.aliases, rules.own))), frozenset()
