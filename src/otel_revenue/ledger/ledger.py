@@ -25,6 +25,7 @@ class Taken:
 
     Attributes:
         group: all that is now known of the payment; None when the facts were none of ours.
+        new: its creation was not known before.
         payments: payments recorded by this, in most cases none or one.
         late_joins: payments that had been recorded as two before a fact joined them.
         disagrees: a payment recorded earlier turned out to have another amount.
@@ -32,6 +33,7 @@ class Taken:
     """
 
     group: Group | None = None
+    new: bool = False
     payments: list[Payment] = field(default_factory=list)
     late_joins: int = 0
     disagrees: bool = False
@@ -45,12 +47,11 @@ class Ledger:
     *encode* turns a payment into the rows to put into the outbox; it is called inside the transaction and must be quick.
     """
 
-    def __init__(self, store: Store, rules: Rules, encode: Encode) -> None:
+    def __init__(self, store: Store, rules: Rules) -> None:
         self._store = store
         self._rules = rules
-        self._encode = encode
 
-    def take(self, facts: Facts, now_ns: int) -> Taken:
+    def take(self, facts: Facts, now_ns: int, encode: Encode) -> Taken:
         """
         Take facts; on disk when this returns.
 
@@ -62,10 +63,10 @@ class Ledger:
             known = tx.groups_of(facts.aliases, facts.truncated)
             if facts.conditional and not any(g.created for g in known):
                 return taken
-            self._take(tx, known, facts, now_ns, taken)
+            self._take(tx, known, facts, now_ns, taken, encode)
         return taken
 
-    def release(self, now_ns: int, limit: int = 100) -> Taken:
+    def release(self, now_ns: int, encode: Encode, limit: int = 100) -> Taken:
         """
         Record payments whose hold is over. `due_ns` of the result is always 0: ask `Store.stats` for the next.
 
@@ -75,11 +76,14 @@ class Ledger:
         taken = Taken()
         with self._store.transaction() as tx:
             for group in tx.due_groups(now_ns, limit):
-                self._settle(tx, group, now_ns, taken)
+                self._settle(tx, group, now_ns, taken, encode)
         taken.due_ns = 0
         return taken
 
-    def _take(self, tx: Transaction, known: Sequence[Group], facts: Facts, now_ns: int, taken: Taken) -> None:
+    def _take(
+        self, tx: Transaction, known: Sequence[Group], facts: Facts, now_ns: int, taken: Taken, encode: Encode
+    ) -> None:
+        taken.new = not any(g.created for g in known)
         group, absorbed, beside = join.attach(known, facts, self._rules)
         taken.late_joins = max(0, sum(1 for g in (group, *absorbed) if _was_recorded(g.id, known)) - 1)
         taken.disagrees = self._disagrees(group, known)
@@ -92,7 +96,7 @@ class Ledger:
         orphans = self._untwin(tx, group, known)
         group = self._twin(tx, tx.group(group.id) or group)
         for candidate in (group, *orphans):
-            self._settle(tx, candidate, now_ns, taken)
+            self._settle(tx, candidate, now_ns, taken, encode)
         taken.group = group
 
     def _untwin(self, tx: Transaction, group: Group, known: Sequence[Group]) -> list[Group]:
@@ -123,7 +127,7 @@ class Ledger:
         tx.put(found.changed(twin=group.id))
         return tx.put(group.changed(twin=found.id))
 
-    def _settle(self, tx: Transaction, group: Group, now_ns: int, taken: Taken) -> None:
+    def _settle(self, tx: Transaction, group: Group, now_ns: int, taken: Taken, encode: Encode) -> None:
         group = tx.group(group.id) or group
         twin = tx.group(group.twin) if group.twin else None
         decision, due_ns = join.verdict(group, twin, self._rules, now_ns)
@@ -136,7 +140,7 @@ class Ledger:
             paid = join.payment(group, twin, self._rules)
             named = join.owner(group, twin, self._rules)
             tx.put(named.changed(recorded_ns=now_ns, due_ns=0))
-            tx.add_rows(self._encode(paid))
+            tx.add_rows(encode(paid))
             taken.payments.append(paid)
         for stale in (tx.group(group.id), tx.group(twin.id) if twin else None):
             if stale is not None and stale.due_ns:

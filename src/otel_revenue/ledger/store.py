@@ -172,6 +172,9 @@ class Store(Protocol):
     def set_asides(self, limit: int = 100) -> list[SetAside]:
         """Return what could not be read, newest first."""
 
+    def next_due_ns(self) -> int:
+        """Return when the next payment on hold is due; 0 when none is."""
+
     def stats(self) -> dict[str, Any]:
         """Return counts and sizes for people: groups, on hold, recorded, bytes."""
 

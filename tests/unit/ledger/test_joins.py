@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import stripe_events as flows
 
 from otel_revenue.config import Settings
 from otel_revenue.instrumentation.stripe import facts, order
@@ -18,6 +17,7 @@ from otel_revenue.ledger.join import Rules
 from otel_revenue.ledger.ledger import Ledger
 from otel_revenue.ledger.model import Facts, Payment
 from otel_revenue.ledger.sqlite import SqliteStore
+from support import stripe_events as flows
 
 RULES = Rules(("in", "pi", "ch", "cs"), ("in", "pi", "cs"), "in", 90 * 10**9, 10 * 10**9)
 NOW = (flows.BASE + 10) * 10**9
@@ -35,7 +35,7 @@ class Shop:
     def __init__(self) -> None:
         self.recorded: list[Payment] = []
         self.store = SqliteStore(None)
-        self.ledger = Ledger(self.store, RULES, self._encode)
+        self.ledger = Ledger(self.store, RULES)
 
     def _encode(self, payment: Payment) -> list[Any]:
         self.recorded.append(payment)
@@ -43,15 +43,15 @@ class Shop:
 
     def deliver(self, body: flows.Event, now: int = NOW) -> None:
         for item in facts.from_event(body, reader, now_ns=now, seen=(0, 0, 0)).facts:
-            self.ledger.take(item, now)
+            self.ledger.take(item, now, self._encode)
 
     def answer(self, method: str, path: str, body: dict[str, Any], now: int = NOW) -> None:
         reading = facts.from_answer(method, path, body, reader, account="", now_ns=now, seen=(0, 0, 0))
         for item in reading.facts:
-            self.ledger.take(item, now)
+            self.ledger.take(item, now, self._encode)
 
     def expire(self) -> None:
-        self.ledger.release(NOW + HOUR)
+        self.ledger.release(NOW + HOUR, self._encode)
 
     @property
     def books(self) -> list[tuple[str, int, str]]:
