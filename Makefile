@@ -1,6 +1,7 @@
 # Needs Python 3.10 or newer, make and a network; everything else is fetched into .venv and a cache folder.
 
 PYTHON ?= python3
+OLD_PYTHON ?= python3.10
 VENV ?= .venv
 BIN := $(VENV)/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/otel-revenue
@@ -40,11 +41,12 @@ check-versions: setup stripe-versions ## the Stripe hooks against every supporte
 bench: setup ## the figures of benchmarks/, side by side with the peers; a quiet machine gives better ones
 	@$(BIN)/python -m benchmarks
 
-constraints: ## write constraints.txt anew: the newest versions that pyproject.toml allows
-	@rm -rf $(CACHE)/constraints && $(PYTHON) -m venv $(CACHE)/constraints
-	@$(CACHE)/constraints/bin/pip install --quiet --editable ".[dev]"
-	@{ echo "# Exact versions for development, CI and the demo. Written by 'make constraints'; users are not bound by it."; \
-		$(CACHE)/constraints/bin/pip freeze --exclude-editable; } > constraints.txt.new
+constraints: ## write constraints.txt anew: the newest versions that pyproject.toml allows (needs OLD_PYTHON, a 3.10, too)
+	@rm -rf $(CACHE)/constraints && mkdir -p $(CACHE)/constraints
+	@for python in $(PYTHON) $(OLD_PYTHON); do $$python -m venv $(CACHE)/constraints/$$(basename $$python) || exit 2; done
+	@for python in $(PYTHON) $(OLD_PYTHON); do in=$(CACHE)/constraints/$$(basename $$python); \
+		$$in/bin/pip install --quiet --editable ".[dev]" && $$in/bin/pip freeze --exclude-editable > $$in.txt || exit 2; done
+	@$(PYTHON) .ci/constraints.py $(CACHE)/constraints/$(notdir $(PYTHON)).txt $(CACHE)/constraints/$(notdir $(OLD_PYTHON)).txt > constraints.txt.new
 	@mv constraints.txt.new constraints.txt && rm -rf $(CACHE)/constraints
 
 clean: ## remove what was built and set up here (the cache of downloads stays)

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's processes: started with a log file each, waited for, and always ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from otel_revenue.errors import RevenueError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+READY_S: Final = 40.0
+STOP_S: Final = 10.0
+
+# Linux ends the part with the demo, however the demo ends; elsewhere a killed demo may leave its parts behind.
+_LAUNCH: Final = """
+import ctypes, os, signal, sys
+try:
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+except (OSError, AttributeError):
+    pass
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+class PartFailed(RevenueError):
+    """A part of the demo did not start, or ended on its own. The text holds the last lines of its log."""
+
+
+class Part:
+    """
+    One process of the demo.
+
+    Args:
+        name: what people call it.
+        argv: program and arguments.
+        environ: its whole environment.
+        log: file for its output.
+        cwd: its working folder.
+        ready: address that answers 2xx once the part works.
+    """
+
+    def __init__(
+        self, name: str, argv: Sequence[str], *, environ: Mapping[str, str], log: Path, cwd: Path, ready: str
+    ) -> None:
+        self.name = name
+        self._argv = [sys.executable, "-c", _LAUNCH, *argv]
+        self._environ = dict(environ)
+        self._log = log
+        self._cwd = cwd
+        self._ready = ready
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process; does not wait for it."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603  our own parts
+                self._argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self._cwd,
+                env=self._environ,
+                # Ctrl-C reaches the demo alone, which then ends its parts in order.
+                start_new_session=True,
+            )
+
+    def wait_ready(self, within_s: float = READY_S) -> None:
+        """
+        Wait until the part answers.
+
+        Raises:
+            PartFailed: it ended, or did not answer in time.
+        """
+        import requests
+
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            self.check()
+            with contextlib.suppress(requests.RequestException):
+                if requests.get(self._ready, timeout=2).ok:
+                    return
+            time.sleep(0.05)
+        raise PartFailed(f"{self.name} did not answer within {within_s:.0f} s.{self.tail()}")
+
+    def check(self) -> None:
+        """
+        Look whether the part still runs.
+
+        Raises:
+            PartFailed: it ended.
+        """
+        code = self._process.poll() if self._process else None
+        if code is not None:
+            raise PartFailed(f"{self.name} ended with exit code {code}.{self.tail()}")
+
+    def tail(self, lines: int = 20) -> str:
+        """Return the last lines of its log, for people; empty when it wrote none."""
+        with contextlib.suppress(OSError):
+            text = self._log.read_text(encoding="utf-8", errors="replace").strip()
+            if text:
+                kept = text.splitlines()[-lines:]
+                return f" Its last lines ({self._log.name}):\n" + "\n".join(f"  | {line}" for line in kept)
+        return " It wrote nothing."
+
+    def stop(self) -> None:
+        """End the part: politely, then for sure. Does nothing when it ended already."""
+        process = self._process
+        if process is None:
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=STOP_S)
+                break
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 on which nobody listens at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def stopping(parts: list[Part]) -> Iterator[None]:
+    """End *parts*, last one first, however the block ends; SIGTERM and SIGHUP count as an end too."""
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for part in reversed(parts):
+            part.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
