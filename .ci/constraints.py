@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: INP001  a script, no package
 """
 Merge two `pip freeze` lists into constraints.txt: `constraints.py NEW_FREEZE OLD_FREEZE`, on standard output.
 

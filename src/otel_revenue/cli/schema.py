@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def json_schema(event: type[CommonEvent]) -> dict[str, Any]:
     """Return the JSON schema of one event, by the attribute names that are on the wire."""
-    return {"title": event.event_name, **event.model_json_schema(by_alias=True), "x-event-name": event.event_name}
+    return {**event.model_json_schema(by_alias=True), "title": event.event_name}
 
 
 def _print_list(events: dict[str, type[CommonEvent]]) -> None:
