@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What application code calls. Does nothing, and costs nothing, while the application is not instrumented."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._guard import guard
+from .runtime import active
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from .signals.bound import Binding
+
+
+def bind(
+    *,
+    order_id: str | int | None = None,
+    tier: str | None = None,
+    subtotal: Decimal | int | str | None = None,
+    subtotal_minor: int | None = None,
+    currency: str | None = None,
+    country: str | None = None,
+    surface: str | None = None,
+    journey_id: str | None = None,
+) -> Binding:
+    """
+    Say what the current request knows about its order.
+
+    It holds until the request ends; outside a trace, inside `with bind(...)` only. Payments that the request creates at
+    Stripe carry it, marked in `requested_attributes` as known from the request alone.
+
+    Args:
+        order_id: the shop's id of the order.
+        tier: price level, as the shop names it.
+        subtotal: sum of the items in major units: an int, a Decimal or text; a float is refused, it is not exact.
+        subtotal_minor: the same as an integer in Stripe's minor unit; give one of both.
+        currency: three letters; needed with a subtotal.
+        country: ISO 3166-1 alpha-2.
+        surface: the place in the product that led to the order.
+        journey_id: opaque id of the buying attempt.
+
+    Returns:
+        a context manager that ends the binding early; it may be ignored.
+
+    A wrong value is counted and left out (metric `otel_revenue.failures`); it never raises into the application.
+    """
+    from .signals.bound import Binding, checked
+
+    values: dict[str, Any] = {
+        "order_id": order_id,
+        "tier": tier,
+        "subtotal": subtotal,
+        "subtotal_minor": subtotal_minor,
+        "currency": currency,
+        "country": country,
+        "surface": surface,
+        "journey_id": journey_id,
+    }
+    runtime = active.get()
+    with guard("api.bind"):
+        clean = checked(values)
+        return runtime.bind(clean) if runtime is not None else Binding({})
+    return Binding({})
+
+
+def track(name: str, /, **attributes: Any) -> None:
+    """
+    Record an event of the schema that is not money: `track("design.approved", order_id="o-1", design_id="d-7")`.
+
+    Checked, masked, written to disk (it survives a crash of the process) and put on the live span; a few microseconds.
+
+    Args:
+        name: `checkout.start`, `design.started` or `design.approved`; see docs/analytics-events.md.
+        attributes: by their name in the schema. What is not declared is left out and counted.
+
+    Never raises into the application: an unknown event is counted in `otel_revenue.failures`.
+    """
+    runtime = active.get()
+    if runtime is None:
+        return
+    with guard("api.track"):
+        if name.startswith("order."):
+            raise ValueError("events about money come from Stripe's word alone")
+        runtime.track(name, attributes)
+
+
+def flush(timeout_s: float | None = None) -> bool:
+    """
+    Deliver what waits now, within a bound in seconds (`OTEL_REVENUE_FLUSH_TIMEOUT` by default).
+
+    Returns:
+        whether all of it was delivered or set aside. What was not stays on disk, and is delivered later.
+    """
+    runtime = active.get()
+    if runtime is None:
+        return True
+    with guard("api.flush"):
+        return runtime.flush(timeout_s)
+    return False

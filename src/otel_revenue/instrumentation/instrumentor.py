@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The entry point: reads settings, says once what it will do, and puts the hooks in place. Opens nothing, starts nothing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import weakref
+from typing import TYPE_CHECKING, Any, Final
+
+import wrapt
+from opentelemetry import _logs, metrics, trace
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+
+from otel_revenue import config
+from otel_revenue._guard import guard, logger
+from otel_revenue.ledger.join import Rules
+from otel_revenue.runtime import Runtime, active
+from otel_revenue.runtime.plan import make_plan
+from otel_revenue.version import __version__
+
+from .stripe import hooks, order, versions
+from .stripe.listener import StripeListener
+from .web.asgi import StarlettePatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+_SECOND: Final = 10**9
+_starlette: list[weakref.ref[StarlettePatch]] = []
+
+
+class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
+    """
+    Instruments Stripe's library and the web server's life cycle.
+
+    Arguments of `instrument()`: `tracer_provider`, `meter_provider`, `logger_provider` (the global ones by default), and
+    any setting by name (`hold=30`, `store="/var/lib/otel-revenue"`).
+    """
+
+    _runtime: Runtime | None = None
+    _hooks: hooks.Hooks | None = None
+    _patch: StarlettePatch | None = None
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """Return nothing: which versions of stripe are supported is said by ourselves, in one line, instead of by silence."""
+        return ()
+
+    @property
+    def runtime(self) -> Runtime | None:
+        """The running parts while instrumented, None otherwise."""
+        return self._runtime
+
+    def _instrument(self, **kwargs: Any) -> None:
+        # An exception here would keep all later instrumentations from the application.
+        with guard("instrument"):
+            self._install(**kwargs)
+
+    def _uninstrument(self, **_: Any) -> None:
+        with guard("uninstrument"):
+            if self._hooks is not None:
+                self._hooks.remove()
+            if self._patch is not None:
+                self._patch.remove()
+            if self._runtime is not None:
+                self._runtime.stop()
+            active.unset(self._runtime)
+            self._runtime = self._hooks = self._patch = None
+
+    def _install(
+        self,
+        *,
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
+        logger_provider: _logs.LoggerProvider | None = None,
+        skip_dep_check: bool = False,
+        raise_exception_on_conflict: bool = False,
+        **arguments: Any,
+    ) -> None:
+        del skip_dep_check, raise_exception_on_conflict
+        settings, problems = config.load(os.environ, arguments)
+        for problem in problems:
+            logger.error("otel-revenue: %s", problem)
+        support = versions.support(_installed("stripe"))
+        if not support.supported or os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+            logger.warning("otel-revenue: dormant: %s", support.reason or "OTEL_SDK_DISABLED is set")
+            return
+        traces = tracer_provider or trace.get_tracer_provider()
+        plan = make_plan(settings, os.environ, traces, logger_provider or _logs.get_logger_provider())
+        rules = Rules(
+            canonical=("in", "pi", "ch", "cs"),
+            exclusive=("in", "pi", "cs"),
+            own="in",
+            hold_ns=int(settings.hold * _SECOND),
+            enrich_ns=int(settings.enrich_hold * _SECOND),
+        )
+        runtime = Runtime(
+            settings,
+            plan,
+            rules,
+            lambda payment: order.paid_attributes(payment, settings),
+            tracer_provider=traces,
+            meter_provider=meter_provider or metrics.get_meter_provider(),
+            version=__version__,
+        )
+        self._runtime = runtime
+        active.set_(runtime)
+        self._hooks = hooks.install(StripeListener(runtime), tracer=runtime.tracer)
+        self._patch = _patch_starlette(runtime)
+        logger.info("otel-revenue %s: %s; stripe %s", __version__, plan.summary, _installed("stripe"))
+
+
+def _patch_starlette(runtime: Runtime) -> StarlettePatch:
+    patch = StarlettePatch(runtime.start, runtime.flush)
+    if not _starlette:
+        wrapt.register_post_import_hook(_starlette_imported, "starlette.applications")
+    _starlette.append(weakref.ref(patch))
+    _if_imported("starlette.applications", patch.apply)
+    return patch
+
+
+def _starlette_imported(module: Any) -> None:
+    with guard("starlette.import"):  # somebody's import must not fail because of us
+        for reference in _starlette:
+            patch = reference()
+            if patch is not None:
+                patch.apply(module)
+
+
+def _if_imported(name: str, use: Callable[[Any], None]) -> None:
+    import sys
+
+    module = sys.modules.get(name)
+    if module is not None and hasattr(module, "Starlette"):
+        use(module)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the instrumentation calls: take facts, record events, flush.
+
+Nothing is opened and no thread is started before the process that will use it does something: a server may fork after
+the application was instrumented. What is opened belongs to one process; a forked child opens its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+import uuid
+import weakref
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_revenue._guard import guard
+from otel_revenue.errors import SchemaError, StoreError
+from otel_revenue.ledger.model import merge_labels
+from otel_revenue.ledger.store import NewRow
+from otel_revenue.privacy.clip import clip_text
+from otel_revenue.privacy.values import scrub
+from otel_revenue.signals import bound, record, spans
+from otel_revenue.signals.metrics import Instruments
+
+from .process import Process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+    from otel_revenue.config import Settings
+    from otel_revenue.ledger.join import Rules
+    from otel_revenue.ledger.ledger import Taken
+    from otel_revenue.ledger.model import Facts, Labels, Payment
+
+    from .plan import Plan
+
+    Describe = Callable[[Payment], dict[str, Any]]
+
+SCOPE: Final = "otel_revenue"
+
+
+class Runtime:
+    """
+    The running parts of one application.
+
+    Args:
+        settings: the checked settings.
+        plan: how and where events go.
+        rules: how facts are joined.
+        describe: turns a payment into the attributes of `order.paid`.
+        tracer_provider, meter_provider: the application's.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        plan: Plan,
+        rules: Rules,
+        describe: Describe,
+        *,
+        tracer_provider: TracerProvider,
+        meter_provider: MeterProvider,
+        version: str,
+    ) -> None:
+        self.settings = settings
+        self.plan = plan
+        self._rules = rules
+        self._describe = describe
+        self._tracer_provider = tracer_provider
+        self.tracer = tracer_provider.get_tracer(SCOPE, version)
+        self.servers = spans.ServerSpans()
+        with guard("runtime.processor"):
+            add = getattr(tracer_provider, "add_span_processor", None)
+            if add is not None:
+                add(self.servers)
+        self.instruments = Instruments(meter_provider.get_meter(SCOPE, version), self._gauges)
+        self._process: Process | None = None
+        self._opening = threading.Lock()
+        self._stopped = False
+        os.register_at_fork(after_in_child=_forgetting(self))
+        atexit.register(self._at_exit)
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Open the store and begin to deliver what an earlier process left; called when the application begins to serve."""
+        if not self._stopped:
+            self._open().start()
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """
+        Deliver what waits now, within a bound (seconds; the setting `flush_timeout` by default).
+
+        Returns:
+            whether all of it was delivered or set aside. What was not stays on disk for the next start.
+        """
+        process = self._process
+        bound_s = self.settings.flush_timeout if timeout_s is None else timeout_s
+        done = True if process is None or process.pid != os.getpid() else process.flush(bound_s)
+        flush = getattr(self._tracer_provider, "force_flush", None)
+        if flush is not None:
+            _bounded(lambda: flush(int(bound_s * 1000)), bound_s)
+        return done
+
+    def stop(self, timeout_s: float | None = None) -> None:
+        """Flush within a bound, end the thread and close the store."""
+        self._stopped = True
+        process, self._process = self._process, None
+        if process is not None and process.pid == os.getpid():
+            process.stop(self.settings.flush_timeout if timeout_s is None else timeout_s)
+        atexit.unregister(self._at_exit)
+
+    def _at_exit(self) -> None:
+        with guard("runtime.exit"):
+            self.stop()
+
+    def forget_process(self) -> None:
+        """In a forked child: what the parent opened is the parent's."""
+        self._opening = threading.Lock()
+        if self._process is not None:
+            self._process.abandon()
+            self._process = None
+
+    def _open(self) -> Process:
+        process = self._process
+        if process is not None:
+            return process
+        with self._opening:
+            if self._process is None:
+                self._process = Process(self.settings, self.plan, self._rules, release=self._release)
+            return self._process
+
+    # -- events -----------------------------------------------------------------------------------------------------
+
+    def record(self, name: str, attributes: Mapping[str, Any], *, on_server: bool = False) -> bool:
+        """
+        Record an event that is not money: checked, cleaned, on its way to disk, and on the live span.
+
+        Args:
+            name: the event's name in the schema.
+            attributes: by wire name; what the schema does not declare is left out and counted.
+            on_server: the span event goes to the request's SERVER span rather than to the current one.
+
+        Returns:
+            whether it was recorded.
+        """
+        now_ns = time.time_ns()
+        ids = spans.request_ids(self.servers) if on_server else spans.current_ids()
+        values = {
+            "telemetry.source": "server",
+            "elapsed_ms": spans.elapsed_ms(self.servers, ids[0], now_ns),
+            **attributes,
+        }
+        values.setdefault("event_id", str(uuid.uuid4()))
+        clean = self._clean(name, values)
+        if clean is None:
+            return False
+        if self.plan.logs:
+            encoded = record.encode(name, clean, time_ns=now_ns, observed_ns=now_ns, ids=ids)
+            self._open().append(NewRow(clean["event_id"], name, encoded, now_ns))
+        self._project(name, clean, now_ns, on_server=on_server)
+        return True
+
+    def track(self, name: str, attributes: Mapping[str, Any]) -> bool:
+        """Record an event of the application's own flow; what is bound to the request is added."""
+        values = bound.current(self.servers)
+        return self.record(name, {**values, **attributes} if values else attributes)
+
+    def show_context(self, attributes: Mapping[str, Any]) -> None:
+        """Put the order context on the request's SERVER span."""
+        server = self.servers.find(spans.current_ids()[0])
+        if server is not None:
+            spans.set_context(server, self._masked(attributes))
+
+    def bind(self, values: Mapping[str, Any]) -> bound.Binding:
+        """Keep what the application knows about the order of the current request."""
+        clean = self._masked(values)
+        self.show_context(clean)
+        return bound.bind(self.servers, clean)
+
+    def clean_text(self, text: str) -> str | None:
+        """Return text of Stripe's as it may be stored, None where it looks like personal data and nothing else is left of it."""
+        return record.clean_id(text)
+
+    def _masked(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        clean = {name: clip_text(scrub(value)) if isinstance(value, str) else value for name, value in values.items()}
+        for name in ("order_id", "journey_id"):
+            if name in values and (text := record.clean_id(str(values[name]))) is not None:
+                clean[name] = text
+            elif name in clean:
+                del clean[name]
+                self.instruments.refused.add(1, {"attribute": name})
+        return clean
+
+    def _clean(self, name: str, attributes: Mapping[str, Any]) -> dict[str, Any] | None:
+        try:
+            clean, refused = record.prepare(name, attributes)
+        except SchemaError:
+            self.instruments.refused.add(1, {"attribute": "event"})
+            raise
+        for key in refused:
+            self.instruments.refused.add(1, {"attribute": key})
+        return clean
+
+    def _project(self, name: str, clean: Mapping[str, Any], time_ns: int, *, on_server: bool) -> None:
+        self.instruments.recorded.add(1, {"event": name})
+        if self.plan.span_events:
+            spans.add_event(self.servers, name, clean, time_ns, on_server=on_server)
+        else:
+            self.show_context(clean)
+
+    # -- money ------------------------------------------------------------------------------------------------------
+
+    def take(self, facts: Facts, bind: Labels | None = None) -> Taken | None:
+        """
+        Take facts into the ledger; on disk when this returns.
+
+        Where the store is busy or broken the facts are kept aside, on disk, and joined by the worker: then this returns
+        None. *bind* are candidates of the current request.
+        """
+        if bind:
+            labels: Labels = {}
+            merge_labels(labels, facts.labels)
+            merge_labels(labels, bind)
+            facts = _with_labels(facts, labels)
+        process = self._open()
+        now_ns = time.time_ns()
+        ids = spans.request_ids(self.servers)
+        recorded: list[tuple[Payment, dict[str, Any]]] = []
+        try:
+            taken = process.ledger.take(facts, now_ns, lambda payment: self._encode(payment, now_ns, ids, recorded))
+        except StoreError:
+            self.instruments.fallback.add(1)
+            process.keep(facts)
+            return None
+        self._after(taken, recorded, live=True)
+        if taken.payments or taken.due_ns:
+            process.wake(taken.due_ns)
+        return taken
+
+    def set_aside(self, source: str, kind: str, reason: str, ids: Sequence[str]) -> None:
+        """Keep a note of news that had money in it and could not be read: kind and reason, never values."""
+        self.instruments.unread.add(1, {"source": source, "kind": kind, "reason": reason})
+        self._open().note(source, kind, reason, tuple(ids))
+
+    def _encode(
+        self, payment: Payment, now_ns: int, ids: tuple[int, int, int], recorded: list[tuple[Payment, dict[str, Any]]]
+    ) -> list[NewRow]:
+        """Turn a payment into its outbox row; called inside the ledger's transaction."""
+        attributes = self._describe(payment)
+        attributes["telemetry.source"] = "server"
+        seen = ids if ids[0] else payment.seen
+        if ids[0]:
+            attributes["elapsed_ms"] = spans.elapsed_ms(self.servers, ids[0], now_ns)
+        clean = self._clean("order.paid", attributes)
+        if clean is None:
+            return []
+        recorded.append((payment, clean))
+        if not self.plan.logs:
+            return []
+        encoded = record.encode("order.paid", clean, time_ns=payment.at_ns, observed_ns=now_ns, ids=seen)
+        return [NewRow(clean["event_id"], "order.paid", encoded, now_ns, payment.amount_minor, payment.currency)]
+
+    def _after(self, taken: Taken, recorded: Sequence[tuple[Payment, dict[str, Any]]], *, live: bool) -> None:
+        """Show what was recorded on the traces. The money is on disk by now: nothing here may undo that."""
+        if taken.late_joins:
+            self.instruments.late_joins.add(taken.late_joins)
+        if taken.disagrees:
+            self.instruments.disagreed.add(1)
+        for payment, clean in recorded:
+            with guard("signals.project"):
+                if live:
+                    self._project("order.paid", clean, payment.at_ns, on_server=False)
+                else:
+                    self.instruments.recorded.add(1, {"event": "order.paid"})
+                if payment.traceparent and clean.get("payment_kind") != "subscription_renewal":
+                    spans.payment_span(
+                        self.tracer,
+                        payment.traceparent,
+                        clean,
+                        start_ns=payment.created_ns or payment.at_ns,
+                        end_ns=payment.at_ns,
+                        seen=spans.request_ids(self.servers) if live else payment.seen,
+                    )
+
+    def _release(self, process: Process, now_ns: int) -> None:
+        """Record payments whose hold is over; in the worker's thread."""
+        recorded: list[tuple[Payment, dict[str, Any]]] = []
+        taken = process.ledger.release(now_ns, lambda payment: self._encode(payment, now_ns, (0, 0, 0), recorded))
+        self._after(taken, recorded, live=False)
+
+    def retake(self, process: Process, facts: Facts) -> None:
+        """Join facts that were kept aside; in the worker's thread."""
+        recorded: list[tuple[Payment, dict[str, Any]]] = []
+        now_ns = time.time_ns()
+        taken = process.ledger.take(facts, now_ns, lambda payment: self._encode(payment, now_ns, (0, 0, 0), recorded))
+        self._after(taken, recorded, live=False)
+
+    def _gauges(self) -> dict[str, Any]:
+        process = self._process
+        return {} if process is None or process.pid != os.getpid() else process.gauges()
+
+
+def _with_labels(facts: Facts, labels: Labels) -> Facts:
+    from dataclasses import replace
+
+    return replace(facts, labels=labels)
+
+
+def _forgetting(runtime: Runtime) -> Callable[[], None]:
+    reference = weakref.ref(runtime)
+
+    def forget() -> None:
+        alive = reference()
+        if alive is not None:
+            alive.forget_process()
+
+    return forget
+
+
+def _bounded(call: Callable[[], object], bound_s: float) -> None:
+    """Call something that ignores its own timeout (the SDK's flush does), and wait no longer than the bound."""
+
+    def run() -> None:
+        with guard("runtime.flush"):
+            call()
+
+    thread = threading.Thread(target=run, name="otel-revenue-flush", daemon=True)
+    thread.start()
+    thread.join(bound_s)

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What application code says about the order of the current request: `otel_revenue.bind(order_id=..., tier=...)`.
+
+It holds for the request alone. The request is known by its trace: a server that reuses threads must not carry one
+buyer's order into the next buyer's request. Outside a trace it holds inside `with bind(...)` only.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_revenue.errors import BadMoney, SchemaError, UnknownCurrency
+from otel_revenue.schema.money import checked_currency, checked_minor, exponent
+
+from .spans import ServerSpans, current_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+NAMES: Final = ("order_id", "tier", "country", "surface", "journey_id", "subtotal_minor", "currency")
+
+_bound: ContextVar[tuple[int, Mapping[str, Any]]] = ContextVar("otel_revenue_bound", default=(0, {}))
+
+
+class Binding:
+    """What `bind` returns: use it as a context manager to end the binding early, or ignore it."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+        self._before: tuple[int, Mapping[str, Any]] | None = None
+
+    def __enter__(self) -> Binding:
+        self._before = _bound.get()
+        _bound.set((-1, {**self._before[1], **self._values} if self._before[0] == -1 else self._values))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._before is not None:
+            _bound.set(self._before)
+
+
+def bind(servers: ServerSpans | None, values: Mapping[str, Any]) -> Binding:
+    """Keep checked *values* for the rest of the request."""
+    trace_id = current_ids()[0]
+    if trace_id:
+        if servers is not None:
+            servers.bind(trace_id, values)
+        known_trace, known = _bound.get()
+        if known_trace != -1:
+            _bound.set((trace_id, {**known, **values} if known_trace == trace_id else values))
+    return Binding(values)
+
+
+def current(servers: ServerSpans) -> dict[str, Any]:
+    """Return what is bound to the current request: the narrower binding wins."""
+    trace_id = current_ids()[0]
+    known_trace, known = _bound.get()
+    values: dict[str, Any] = dict(servers.bound(trace_id)) if trace_id else {}
+    if known_trace == -1 or (known_trace == trace_id and trace_id):
+        values.update(known)
+    return values
+
+
+def checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return *values* in the schema's form; None is left out.
+
+    `subtotal` is an exact amount in major units (int, Decimal or text, never a float) and needs `currency`; it becomes
+    `subtotal_minor`.
+
+    Raises:
+        SchemaError: an unknown name, or a value of a wrong type or form.
+    """
+    result: dict[str, Any] = {}
+    values = {name: value for name, value in values.items() if value is not None}
+    try:
+        if "currency" in values:
+            result["currency"] = checked_currency(values["currency"])
+        if "subtotal_minor" in values:
+            result["subtotal_minor"] = checked_minor(values["subtotal_minor"])
+    except BadMoney as error:
+        raise SchemaError(
+            f"bind: {error.reason}: give integers in minor units and a currency of three letters"
+        ) from None
+    if "subtotal" in values:
+        result["subtotal_minor"] = _minor(values["subtotal"], result.get("currency"))
+    if "subtotal_minor" in result and "currency" not in result:
+        raise SchemaError("bind: an amount needs its currency, for example currency='EUR'")
+    for name, value in values.items():
+        if name in ("currency", "subtotal", "subtotal_minor"):
+            continue
+        if name not in NAMES:
+            raise SchemaError(f"bind: there is no attribute {name!r}; known are {', '.join(NAMES)} and subtotal")
+        if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
+            raise SchemaError(f"bind: {name} must be text, or an integer that becomes text")
+        result[name] = str(value)
+    return result
+
+
+def _minor(value: object, currency: str | None) -> int:
+    if isinstance(value, (bool, float)) or not isinstance(value, (int, str, Decimal)):
+        raise SchemaError(
+            "bind: subtotal must be an int, a Decimal or text: a float is not exact; or give subtotal_minor"
+        )
+    if currency is None:
+        raise SchemaError("bind: an amount needs its currency, for example currency='EUR'")
+    try:
+        minor = Decimal(value).scaleb(exponent(currency))
+    except (InvalidOperation, UnknownCurrency):
+        raise SchemaError(
+            "bind: subtotal is no number, or the currency's decimals are unknown: give subtotal_minor"
+        ) from None
+    if not minor.is_finite() or minor != minor.to_integral_value() or not 0 <= minor < 2**63:
+        raise SchemaError("bind: subtotal has more decimals than its currency, or is out of range")
+    return int(minor)

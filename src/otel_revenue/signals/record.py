@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+From a name and attributes to one encoded log record: the gate that everything passes that we emit.
+
+Only what the schema declares goes through, in the declared type; text is masked where it looks like personal data,
+then cut; ids are replaced as a whole or left out. On the hot path: plain tables, no models.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_revenue.errors import SchemaError
+from otel_revenue.privacy.clip import clip_id, clip_list, clip_text
+from otel_revenue.privacy.values import scrub
+from otel_revenue.schema._table import EVENTS, REQUIRED, SCHEMA_VERSION
+
+from . import otlp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Check = Callable[[Any], Any]
+
+MAX_INT: Final = 2**63 - 1
+
+_CLEAN_MEMO_LIMIT: Final = 2048
+_clean_ids: dict[str, str] = {}
+
+
+def clean_id(value: str) -> str | None:
+    """Return an id as it may leave: unchanged, or its hash where it is too long; None where it looks like personal data."""
+    known = _clean_ids.get(value)
+    if known is not None:
+        return known
+    if not value or scrub(value) != value:
+        return None
+    result = clip_id(value)
+    if len(_clean_ids) < _CLEAN_MEMO_LIMIT:
+        _clean_ids[value] = result
+    return result
+
+
+def _id(value: Any) -> str | None:
+    if type(value) is int:
+        value = str(value)
+    return clean_id(value) if isinstance(value, str) else None
+
+
+def _label(value: Any) -> str | None:
+    if type(value) is int:
+        value = str(value)
+    return (clip_text(scrub(value)) or None) if isinstance(value, str) else None
+
+
+def _code(pattern: str) -> Check:
+    match = re.compile(pattern).fullmatch
+
+    def check(value: Any) -> str | None:
+        return value if isinstance(value, str) and match(value) else None
+
+    return check
+
+
+def _integer(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value <= MAX_INT else None
+
+
+def _number(value: Any) -> float | None:
+    if type(value) is int:
+        value = float(value) if abs(value) < 2**53 else math.nan
+    return value if type(value) is float and math.isfinite(value) else None
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _ids(value: Any) -> list[str] | None:
+    if not isinstance(value, (list, tuple)):
+        return None
+    kept = [text for item in value if isinstance(item, str) and (text := scrub(item))]
+    return clip_list(kept)[0] or None
+
+
+_CHECKS: Final[dict[str, Callable[[str], Check]]] = {
+    "id": lambda _: _id,
+    "label": lambda _: _label,
+    "code": _code,
+    "count": lambda _: _integer,
+    "minor": lambda _: _integer,
+    "major": lambda _: _number,
+    "flag": lambda _: _flag,
+    "ids": lambda _: _ids,
+}
+
+_RULES: Final[dict[str, dict[str, tuple[Check, Callable[[Any], bytes]]]]] = {
+    name: {key: (_CHECKS[kind](pattern), otlp.encoder(key, kind)) for key, (kind, pattern) in fields.items()}
+    for name, fields in EVENTS.items()
+}
+
+
+def prepare(name: str, attributes: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """
+    Return the attributes that may leave, clean, and the names of those that may not.
+
+    A list of ids that had to be cut gets its count beside it, where the schema has a place for it.
+
+    Raises:
+        SchemaError: the event is not declared, or a required attribute is missing or unusable.
+    """
+    rules = _RULES.get(name)
+    if rules is None:
+        raise SchemaError("the event is not declared in the schema")
+    clean: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+    refused: list[str] = []
+    for key, value in attributes.items():
+        if value is None:
+            continue
+        rule = rules.get(key)
+        checked = None if rule is None else rule[0](value)
+        if checked is None:
+            refused.append(key if rule is not None else "undeclared")
+        else:
+            clean[key] = checked
+    skus = clean.get("skus")
+    if skus is not None and len(skus) < len(attributes["skus"]) and "skus_cut" in rules:
+        clean["skus_cut"] = len(attributes["skus"]) - len(skus)
+    for key in REQUIRED[name]:
+        if key not in clean:
+            raise SchemaError(f"{name} without a usable {key}")
+    return clean, refused
+
+
+def encode(
+    name: str, attributes: Mapping[str, Any], *, time_ns: int, observed_ns: int, ids: tuple[int, int, int] = (0, 0, 0)
+) -> bytes:
+    """
+    Return one encoded OTLP `LogRecord` of prepared attributes.
+
+    Args:
+        time_ns: when it happened, nanoseconds since the epoch.
+        observed_ns: when we learnt of it.
+        ids: trace id, span id, flags of the request; zeros outside a trace.
+    """
+    rules = _RULES[name]
+    return otlp.encode_log_record(
+        time_ns=time_ns,
+        observed_ns=observed_ns,
+        event_name=name,
+        attributes=[rules[key][1](value) for key, value in attributes.items()],
+        trace_id=ids[0],
+        span_id=ids[1],
+        flags=ids[2],
+    )
