@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small stateful Stripe on loopback; see `FakeStripe`."""
+
+from __future__ import annotations
+
+from .api import Received
+from .books import Booked
+from .buyer import Buyer
+from .fake import API_KEY, WEBHOOK_SECRET, FakeStripe
+from .webhooks import Behaviour, Delivery, Endpoint
+
+__all__ = [
+    "API_KEY",
+    "WEBHOOK_SECRET",
+    "Behaviour",
+    "Booked",
+    "Buyer",
+    "Delivery",
+    "Endpoint",
+    "FakeStripe",
+    "Received",
+]

@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fake as one object: start and stop, what buyers do, the books, and a look inside."""
+
+from __future__ import annotations
+
+import copy
+import random
+import time
+from typing import TYPE_CHECKING, Final
+
+from . import billing_api, books, catalogue, checkout, payments
+from .api import Api, Received, Trouble
+from .buyer import Buyer, instrument
+from .server import Server, application
+from .webhooks import Behaviour, Delivery, Endpoint, Webhooks, endpoint, payload, rendered, sign
+from .world import API_VERSION, Scope, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+
+    from .books import Booked
+    from .world import Obj
+
+API_KEY: Final = "sk_test_fake_stripe_on_loopback"
+WEBHOOK_SECRET: Final = "whsec_fake_stripe_on_loopback"  # noqa: S105  a fake's
+
+
+class FakeStripe:
+    """
+    A small stateful Stripe on 127.0.0.1.
+
+    Point the real library at it: `stripe.api_base = fake.url`, or
+    `StripeClient(fake.api_key, base_addresses={"api": fake.url})`.
+
+    Args:
+        port: where to listen; 0 for any free port.
+        seed: for ids, shuffles and drops; the same seed and the same calls give the same run.
+        clock: seconds since the epoch, for objects and events. Signatures use the real time.
+        api_version: of the account.
+        api_key: the one key that is accepted; None for any test key.
+        cut_references: cut session ids in `payment_details.order_reference` to 25 characters, as Stripe sometimes does.
+
+    Everything is safe to call from any thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        seed: int = 1,
+        clock: Callable[[], float] = time.time,
+        api_version: str = API_VERSION,
+        api_key: str | None = None,
+        cut_references: bool = False,
+    ) -> None:
+        self.api_key = api_key or API_KEY
+        self.latency = 0.0
+        self.webhooks = Webhooks(rng=random.Random(seed + 1))  # noqa: S311  reproducible, no secret
+        self._world = World(
+            rng=random.Random(seed),  # noqa: S311  reproducible, no secret
+            clock=clock,
+            api_version=api_version,
+            dispatch=self._dispatch,
+        )
+        self._world.cut_references = cut_references
+        self.api = Api(self._world, strict_key=api_key or "")
+        self._port = port
+        self._server: Server | None = None
+
+    def _dispatch(self, events: list[Obj]) -> None:
+        self.webhooks.dispatch(self._world, events)
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    def start(self) -> FakeStripe:
+        """Listen. Raises OSError when the port is taken."""
+        if self._server is None:
+            self._server = Server(application(self), "127.0.0.1", self._port)
+            self._port = self._server.port
+            self._world.url = self.url
+        return self
+
+    def stop(self) -> None:
+        """Stop listening and sending; what is known stays."""
+        self.webhooks.stop()
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    def __enter__(self) -> FakeStripe:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._port}"
+
+    # -- webhooks ------------------------------------------------------------------------------------------------------
+
+    def add_endpoint(
+        self,
+        url: str,
+        *,
+        secret: str = WEBHOOK_SECRET,
+        events: Iterable[str] = ("*",),
+        api_version: str | None = None,
+        connect: bool = False,
+    ) -> Endpoint:
+        """
+        Send events to *url* from now on.
+
+        Args:
+            url: of the receiver.
+            secret: `whsec_…`.
+            events: names of event types, or `("*",)`.
+            api_version: of the payloads, e.g. "2022-11-15" for the shapes before 2025-03-31; None for the account's.
+            connect: True for the events of connected accounts, which other endpoints do not get.
+
+        Raises:
+            ValueError: the URL or the secret is malformed.
+        """
+        added = endpoint(url, secret, events, api_version, connect=connect)
+        self.webhooks.add(added)
+        return added
+
+    def signed(
+        self,
+        event: Obj | str,
+        *,
+        secret: str | None = None,
+        timestamp: int | None = None,
+        api_version: str | None = None,
+    ) -> tuple[bytes, str]:
+        """
+        Return (body, `Stripe-Signature` header) for an event, without sending it.
+
+        Args:
+            event: an event, any dict, or the id of an event of this fake.
+            secret: what to sign with; None for the first endpoint's, else `WEBHOOK_SECRET`.
+            timestamp: of the signature, seconds since the epoch; None for now.
+            api_version: whose shapes the body has; None for the event's own.
+
+        Raises:
+            LookupError: there is no event of that id.
+        """
+        found = self._event(event) if isinstance(event, str) else event
+        known = self.webhooks.endpoints
+        key = secret or (known[0].secret if known else WEBHOOK_SECRET)
+        body = payload(rendered(self._world, found, api_version) if api_version else found)
+        return body, sign(body, key, int(time.time()) if timestamp is None else timestamp)
+
+    def resend(self, event_id: str) -> None:
+        """
+        Deliver an old event again, as Stripe's dashboard and CLI can for 15 to 30 days.
+
+        Raises:
+            LookupError: there is no event of that id.
+        """
+        self.webhooks.send(self._world, self._event(event_id))
+
+    def _event(self, event_id: str) -> Obj:
+        with self._world.lock:
+            for event in self._world.events:
+                if event["id"] == event_id:
+                    return copy.deepcopy(event)
+        raise LookupError(f"no such event: {event_id}")
+
+    # -- what buyers do ------------------------------------------------------------------------------------------------
+
+    def pay(self, session_id: str, method: str = "card", buyer: Buyer | None = None, *, decline: str = "") -> str:
+        """
+        Let a buyer fill in Stripe's page and press the button.
+
+        Args:
+            session_id: of an open Checkout Session.
+            method: a payment method type (`card`, `sepa_debit`, `paypal`, …), `declined_card`, or a test card.
+            buyer: who pays.
+            decline: a decline code, to have the method declined.
+
+        Returns:
+            The Session's status: `complete`, or `open` after a decline.
+
+        Raises:
+            LookupError: there is no such Session.
+            ValueError: it is not open, or *method* or *decline* is not known.
+        """
+        used = instrument(method, decline)
+        with self._world.operation():
+            scope, session = self._find("checkout.session", session_id)
+            return checkout.complete(self._as_page(scope), session, used, buyer or Buyer())
+
+    def settle(self, session_id: str, *, succeed: bool = True) -> None:
+        """
+        Let the money of a delayed method arrive, or fail; takes a PaymentIntent's id too.
+
+        Raises:
+            LookupError: there is no such object.
+            ValueError: nothing is on its way.
+        """
+        with self._world.operation():
+            if session_id.startswith("pi_"):
+                scope, intent = self._find("payment_intent", session_id)
+                payments.settle_intent(scope, intent, succeed=succeed)
+            else:
+                scope, session = self._find("checkout.session", session_id)
+                checkout.settle(scope, session, succeed=succeed)
+
+    def expire(self, session_id: str) -> None:
+        """
+        Let an open Session run out.
+
+        Raises:
+            LookupError: there is no such Session.
+            ValueError: it is not open.
+        """
+        with self._world.operation():
+            scope, session = self._find("checkout.session", session_id)
+            if session["status"] != "open":
+                raise ValueError(f"{session_id} is {session['status']}: it cannot expire")
+            checkout.expire(scope, session)
+
+    def pay_intent(self, intent_id: str, method: str = "card", buyer: Buyer | None = None, *, decline: str = "") -> str:
+        """
+        Let a buyer confirm a PaymentIntent in the browser or at a terminal; returns its status.
+
+        Raises:
+            LookupError: there is no such PaymentIntent.
+            ValueError: it does not wait for a payment, or *method* or *decline* is not known.
+        """
+        used = instrument(method, decline)
+        with self._world.operation():
+            scope, intent = self._find("payment_intent", intent_id)
+            return payments.pay_intent(self._as_page(scope), intent, used, buyer or Buyer())
+
+    def renew(self, subscription_id: str, method: str = "", *, decline: str = "") -> str:
+        """
+        Begin a subscription's next period, and return the invoice's id.
+
+        Args:
+            subscription_id: of the subscription.
+            method: what to pay with; "" for what the customer pays with.
+            decline: a decline code, to have it declined.
+
+        Raises:
+            LookupError: there is no such subscription.
+            ValueError: it does not renew, or nothing is there to pay with.
+        """
+        with self._world.operation():
+            scope, subscription = self._find("subscription", subscription_id)
+            chosen: Obj | None = None
+            if method or decline:
+                used = instrument(method or "card", decline)
+                chosen = catalogue.keep_method(scope, used, Buyer().billing_details, subscription["customer"])
+            return str(billing_api.renew(scope, subscription, chosen)["id"])
+
+    def open_link(self, payment_link_id: str) -> str:
+        """
+        Let a buyer open a Payment Link, and return the id of the Session that this makes.
+
+        Raises:
+            LookupError: there is no such link.
+        """
+        with self._world.operation():
+            scope, link = self._find("payment_link", payment_link_id)
+            return str(checkout.open_link(Scope(scope.world, scope.account, version=""), link)["id"])
+
+    def _find(self, kind: str, object_id: str) -> tuple[Scope, Obj]:
+        account = self._world.account_of(object_id)
+        obj = self._world.find(account, object_id) if account is not None else None
+        if account is None or obj is None or obj["object"] != kind:
+            raise LookupError(f"no such {kind}: {object_id}")
+        return Scope(self._world, account), obj
+
+    def _as_page(self, scope: Scope) -> Scope:
+        """Stripe's own page asks Stripe's API, too: the events of a payment share a request id."""
+        return Scope(self._world, scope.account, request_id=scope.new_id("request"))
+
+    # -- a look inside -------------------------------------------------------------------------------------------------
+
+    def books(self) -> list[Booked]:
+        """Return what was taken: one row per payment, oldest first, computed from state."""
+        with self._world.lock:
+            return books.books(self._world)
+
+    @property
+    def events(self) -> list[Obj]:
+        """Every event so far, oldest first."""
+        with self._world.lock:
+            return copy.deepcopy(self._world.events)
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """Every attempt to deliver so far."""
+        return self.webhooks.deliveries
+
+    @property
+    def requests(self) -> list[Received]:
+        """Every API request so far."""
+        with self._world.lock:
+            return list(self.api.received)
+
+    def fail_next(self, n: int = 1, *, status: int = 500, path: str = "") -> None:
+        """Let the next *n* API requests (whose path contains *path*) fail with *status*, before they do anything."""
+        with self._world.lock:
+            self.api.troubles.append(Trouble(n, status, path))
+
+    def session(self, session_id: str) -> Obj | None:
+        """Return a copy of a Checkout Session, None when there is none."""
+        return self._copy("checkout.session", session_id)
+
+    def sessions(self) -> list[Obj]:
+        """Return copies of all Checkout Sessions of all accounts, oldest first."""
+        with self._world.lock:
+            return [copy.deepcopy(session) for _, session in self._world.all("checkout.session")]
+
+    def get(self, object_id: str) -> Obj | None:
+        """Return a copy of any object, None when there is none of that id."""
+        return self._copy("", object_id)
+
+    def _copy(self, kind: str, object_id: str) -> Obj | None:
+        with self._world.lock:
+            account = self._world.account_of(object_id)
+            obj = self._world.find(account, object_id) if account is not None else None
+            return copy.deepcopy(obj) if obj is not None and kind in ("", obj["object"]) else None
+
+    def link_at(self, path: str) -> str | None:
+        """Return the id of the Payment Link whose URL has *path*."""
+        with self._world.lock:
+            found = (link for _, link in self._world.all("payment_link") if link["url"] == f"{self.url}{path}")
+            return next((str(link["id"]) for link in found), None)
+
+    def __repr__(self) -> str:
+        return f"<FakeStripe at {self.url}>"
+
+
+__all__ = ["API_KEY", "WEBHOOK_SECRET", "Behaviour", "FakeStripe"]
