@@ -6,8 +6,8 @@ from __future__ import annotations
 from .api import Received
 from .books import Booked
 from .buyer import Buyer
+from .deliveries import Behaviour, Delivery, Endpoint
 from .fake import API_KEY, WEBHOOK_SECRET, FakeStripe
-from .webhooks import Behaviour, Delivery, Endpoint
 
 __all__ = [
     "API_KEY",

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Invoices and subscriptions.
+Invoices: drafted, finalised, paid through Stripe or outside of it.
 
-Sources: Stripe documentation, "Invoicing", "How subscriptions work", and the changelog of 2025-03-31.basil: the first
-invoice of a Checkout is made after its payment.
+Sources: Stripe documentation, "Invoicing", "Partial payments", and the changelog of 2025-03-31.basil.
 """
 
 from __future__ import annotations
@@ -11,9 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import intents
-from . import params as read
 from .failure import invalid
-from .pricing import Line, coupon_in, priced, read_lines
+from .pricing import Line, priced
 from .shapes import billing as shapes
 
 if TYPE_CHECKING:
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
     from .world import Obj, Scope
 
-_SECONDS = {"day": 86_400, "week": 604_800, "month": 2_592_000, "year": 31_536_000}
 _DESCRIPTIONS = {
     "subscription_create": "Subscription creation",
     "subscription_cycle": "Subscription update",
@@ -280,92 +277,6 @@ def subscription_of(scope: Scope, invoice: Obj) -> Obj | None:
     return scope.find(details.get("subscription"), "subscription")
 
 
-def start_subscription(
-    scope: Scope,
-    customer: Obj,
-    lines: Sequence[Line],
-    *,
-    metadata: Obj,
-    trial_days: int = 0,
-    method: Obj | None = None,
-    **fields: Any,
-) -> Obj:
-    """Make a subscription of *lines*; its first invoice is the caller's to make."""
-    recurring = [line for line in lines if line.price is not None and line.price["recurring"]]
-    if not recurring:
-        raise invalid("You must provide at least one recurring price in `subscription` mode when using prices.")
-    first = recurring[0].price
-    assert first is not None
-    every = first["recurring"]
-    now = scope.now
-    trial_end = now + trial_days * 86_400 if trial_days else None
-    ends = trial_end or now + _SECONDS[every["interval"]] * every["interval_count"]
-    obj = scope.put(
-        shapes.subscription(
-            scope.new_id("subscription"),
-            now,
-            customer["id"],
-            first["currency"],
-            default_payment_method=method["id"] if method else None,
-            metadata=metadata,
-            trial_start=now if trial_days else None,
-            trial_end=trial_end,
-            status="trialing" if trial_days else "active",
-            **fields,
-        )
-    )
-    items = [
-        shapes.subscription_item(scope.new_id("subscription_item"), now, obj["id"], line.price, line.quantity, ends)
-        for line in recurring
-        if line.price is not None
-    ]
-    obj["items"] = {
-        "object": "list",
-        "data": items,
-        "has_more": False,
-        "total_count": len(items),
-        "url": f"/v1/subscription_items?subscription={obj['id']}",
-    }
-    # Coupons count once: what follows is billed in full.
-    scope.hidden(obj)["lines"] = priced(scope, recurring, None)
-    return obj
-
-
-def subscription_invoice(scope: Scope, subscription: Obj, lines: Sequence[Line], reason: str) -> Obj:
-    """Make the draft invoice of one period; a trial's costs nothing."""
-    customer = scope.get("customer", subscription["customer"])
-    if subscription["status"] == "trialing":
-        lines = [Line(line.price, line.quantity, 0, description=line.description) for line in lines]
-    invoice = draft(scope, customer, lines, currency=subscription["currency"], reason=reason, subscription=subscription)
-    subscription["latest_invoice"] = invoice["id"]
-    return invoice
-
-
-def renew(scope: Scope, subscription: Obj, method: Obj) -> Obj:
-    """
-    Begin the next period: invoice, payment with *method*, events. Nobody asked by API, so requests are null.
-
-    Raises:
-        ValueError: the subscription is over or not begun.
-    """
-    if subscription["status"] not in ("active", "trialing", "past_due"):
-        raise ValueError(f"{subscription['id']} is {subscription['status']}: it does not renew")
-    if subscription["status"] == "trialing":
-        subscription["status"] = "active"
-    lines = scope.hidden(subscription)["lines"]
-    for item in subscription["items"]["data"]:
-        span = _SECONDS[item["plan"]["interval"]] * item["plan"]["interval_count"]
-        item |= {
-            "current_period_start": item["current_period_end"],
-            "current_period_end": item["current_period_end"] + span,
-        }
-    scope.emit("customer.subscription.updated", subscription, {"latest_invoice": subscription["latest_invoice"]})
-    invoice = subscription_invoice(scope, subscription, lines, "subscription_cycle")
-    finalize(scope, invoice)
-    pay_with(scope, invoice, method)
-    return invoice
-
-
 def pay_with(scope: Scope, invoice: Obj, method: Obj) -> str:
     """Pay the open rest of *invoice* with *method*, and return the status of the PaymentIntent; "" when nothing is due."""
     if invoice["status"] != "open" or invoice["amount_remaining"] == 0:
@@ -397,11 +308,3 @@ def lines_of_items(scope: Scope, items: Sequence[Obj]) -> list[Line]:
             )
         )
     return priced(scope, lines, None)
-
-
-def subscription_lines(scope: Scope, params: Obj) -> list[Line]:
-    """Return the lines that `items` of POST /v1/subscriptions ask for, discounts taken off."""
-    items = read.hashes_of(params, "items")
-    if not items:
-        raise invalid("Missing required param: items.", code="parameter_missing", param="items", executed=False)
-    return priced(scope, read_lines(scope, items), coupon_in(scope, read.hashes_of(params, "discounts")))

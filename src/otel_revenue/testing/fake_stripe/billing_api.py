@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import billing, intents
+from . import billing, intents, subscriptions
 from . import params as read
 from .catalogue import create_price, method_named
 from .failure import StripeFailure, invalid
@@ -21,7 +21,7 @@ def create_subscription(scope: Scope, params: Obj) -> Obj:
     """POST /v1/subscriptions."""
     customer = scope.get("customer", read.required(params, "customer"), "customer")
     metadata = read.metadata(params)
-    lines = billing.subscription_lines(scope, params)
+    lines = subscriptions.read_items(scope, params)
     behaviour = read.one_of(params, "payment_behavior", _BEHAVIOURS) or "allow_incomplete"
     trial = read.integer(params, "trial_period_days", least=0) or 0
     method = default_method(scope, customer, read.text(params, "default_payment_method"))
@@ -32,7 +32,7 @@ def create_subscription(scope: Scope, params: Obj) -> Obj:
             "payment method.",
             code="resource_missing",
         )
-    subscription = billing.start_subscription(
+    subscription = subscriptions.start(
         scope,
         customer,
         lines,
@@ -43,7 +43,7 @@ def create_subscription(scope: Scope, params: Obj) -> Obj:
     )
     if due > 0 and not trial:
         subscription["status"] = "incomplete"
-    invoice = billing.subscription_invoice(scope, subscription, lines, "subscription_create")
+    invoice = subscriptions.invoice_of(scope, subscription, lines, "subscription_create")
     scope.emit("customer.subscription.created", subscription)
     billing.finalize(scope, invoice)
     if method is not None and behaviour != "default_incomplete":
@@ -263,4 +263,4 @@ def renew(scope: Scope, subscription: Obj, method: Obj | None) -> Obj:
     chosen = method or kept or default_method(scope, customer)
     if chosen is None:
         raise ValueError(f"{subscription['id']} has no payment method to renew with")
-    return billing.renew(scope, subscription, chosen)
+    return subscriptions.renew(scope, subscription, chosen)

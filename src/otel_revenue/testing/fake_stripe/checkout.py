@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Checkout Sessions and Payment Links: from creation to the buyer's click, with the events of each step.
+What happens when a buyer presses the button, with the events of each step.
 
 The PaymentIntent is made when the buyer first tries to pay (since 2022-08-01), the subscription and its invoice after
 the payment (since 2025-03-31). Sources: Stripe changelog, and documentation "How Checkout works", "Fulfil orders".
@@ -10,253 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import billing, intents
+from . import billing, intents, subscriptions
 from . import params as read
-from .buyer import AT_ONCE, DELAYED, Buyer, Instrument
+from .buyer import Buyer, Instrument
 from .catalogue import billing_of, create_customer, method_of_buyer
 from .failure import invalid
-from .pricing import Line, coupon_in, presented, priced, read_lines
-from .shapes import checkout as shapes
+from .pricing import Line, presented
 from .shapes import payment as payment_shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from .world import Obj, Scope
-
-_MODES = ("payment", "subscription", "setup")
-_UI = ("hosted_page", "embedded_page", "elements", "form", "hosted", "embedded", "custom")
-_EUROPEAN = ("bancontact", "eps", "giropay", "ideal", "p24", "sepa_debit", "sofort", "multibanco")
-_TEXTS = (
-    "cancel_url",
-    "client_reference_id",
-    "customer_email",
-    "locale",
-    "return_url",
-    "submit_type",
-    "success_url",
-    "billing_address_collection",
-    "customer_creation",
-    "payment_method_collection",
-    "integration_identifier",
-)
-_HASHES = (
-    "after_expiration",
-    "consent_collection",
-    "phone_number_collection",
-    "tax_id_collection",
-    "saved_payment_method_options",
-    "shipping_address_collection",
-    "name_collection",
-    "branding_settings",
-)
-# Data of one mode, refused in the others.
-_DATA_OF = {"payment_intent_data": "payment", "subscription_data": "subscription", "setup_intent_data": "setup"}
-
-
-def create(scope: Scope, params: Obj) -> Obj:
-    """POST /v1/checkout/sessions."""
-    read.refuse_method_types(params, scope.version or None)
-    mode = read.one_of(params, "mode", _MODES)
-    if mode is None:
-        raise invalid("Missing required param: mode.", code="parameter_missing", param="mode", executed=False)
-    _check_data(params, mode)
-    ui_mode = read.one_of(params, "ui_mode", _UI) or "hosted_page"
-    hosted = ui_mode in ("hosted_page", "hosted", "form")
-    if hosted and not params.get("success_url"):
-        raise invalid("Missing required param: success_url.", code="parameter_missing", param="success_url")
-    if (
-        not hosted
-        and not params.get("return_url")
-        and params.get("redirect_on_completion") not in ("never", "if_required")
-    ):
-        raise invalid("Missing required param: return_url.", code="parameter_missing", param="return_url")
-    for name in ("success_url", "cancel_url", "return_url"):
-        url = read.text(params, name)
-        if url is not None and not url.startswith(("http://", "https://")):
-            raise invalid("Not a valid URL", code="url_invalid", param=name)
-    items = read.hashes_of(params, "line_items")
-    if not items and mode != "setup":
-        raise invalid(
-            f"Missing required param: line_items. You must pass it in `{mode}` mode.",
-            code="parameter_missing",
-            param="line_items",
-            executed=False,
-        )
-    read.metadata(params)
-    lines = read_lines(scope, items)
-    _check_recurring(mode, lines)
-    return _open(scope, params, mode, ui_mode, lines)
-
-
-def _check_data(params: Obj, mode: str) -> None:
-    for name, wanted in _DATA_OF.items():
-        if name in params and mode != wanted:
-            raise invalid(f"You can not pass `{name}` in `{mode}` mode.", param=name, executed=False)
-        read.metadata(read.hash_of(params, name))
-
-
-def _check_recurring(mode: str, lines: Sequence[Line]) -> None:
-    recurring = any(line.price and line.price["recurring"] for line in lines)
-    if mode == "payment" and recurring:
-        raise invalid(
-            "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode or use only"
-            " one-time prices.",
-            param="line_items",
-        )
-    if mode == "subscription" and not recurring:
-        raise invalid(
-            "You must provide at least one recurring price in `subscription` mode when using prices.",
-            param="line_items",
-        )
-
-
-def _open(scope: Scope, params: Obj, mode: str, ui_mode: str, lines: Sequence[Line]) -> Obj:
-    customer_id = read.text(params, "customer")
-    if customer_id is not None:
-        scope.get("customer", customer_id, "customer")
-    coupon = coupon_in(scope, read.hashes_of(params, "discounts"))
-    trial = read.integer(read.hash_of(params, "subscription_data"), "trial_period_days", least=1) or 0
-    lines = priced(scope, lines, coupon)
-    due = [] if trial else lines
-    shipping = _shipping(params)
-    object_id = scope.new_id("checkout.session")
-    currency = next((line.price["currency"] for line in lines if line.price), None) or read.text(params, "currency")
-    hosted = ui_mode in ("hosted_page", "hosted", "form")
-    obj = scope.put(
-        shapes.session(
-            object_id,
-            scope.now,
-            mode,
-            currency=currency,
-            customer=customer_id,
-            metadata=read.metadata(params),
-            payment_method_types=_method_types(params, currency),
-            ui_mode=ui_mode,
-            url=f"{scope.world.url}/c/pay/{object_id}" if hosted else None,
-            client_secret=None if hosted else f"{object_id}_{scope.new_id('client_secret')}",
-            custom_fields=_custom_fields(params),
-            **{name: read.text(params, name) for name in _TEXTS if name in params},
-            **{name: read.hash_of(params, name) for name in _HASHES if name in params},
-        )
-    )
-    if coupon is not None:
-        obj["discounts"] = [{"coupon": coupon["id"], "promotion_code": None}]
-    if read.integer(params, "expires_at") is not None:
-        obj["expires_at"] = read.integer(params, "expires_at")
-    if mode != "setup":
-        _totals(obj, due, shipping)
-    if read.boolean(read.hash_of(params, "adaptive_pricing"), "enabled"):
-        obj["adaptive_pricing"] = {"enabled": True}
-    if read.boolean(read.hash_of(params, "invoice_creation"), "enabled"):
-        obj["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": {}}}
-    if mode == "payment":
-        options = read.hash_of(read.hash_of(params, "payment_method_options"), "card")
-        obj["payment_method_options"] = {"card": {"request_three_d_secure": "automatic", **options}}
-    scope.hidden(obj).update(params=params, lines=lines, items=_items(scope, lines), trial=trial, shipping=shipping)
-    return obj
-
-
-def _method_types(params: Obj, currency: str | None) -> list[str]:
-    given = read.list_of(params, "payment_method_types") or read.list_of(params, "allowed_payment_method_types")
-    for kind in given:
-        if kind not in AT_ONCE and kind not in DELAYED:
-            raise invalid(f"Invalid payment_method_types: {kind}", param="payment_method_types", executed=False)
-        if kind in _EUROPEAN and currency not in (None, "eur") and "payment_method_types" in params:
-            raise invalid(
-                f"The currency provided ({currency}) is invalid for one or more of the payment method types ({kind}).",
-                param="payment_method_types",
-            )
-    excluded = read.list_of(params, "excluded_payment_method_types")
-    return [k for k in given if k not in _EUROPEAN or currency in (None, "eur")] or [
-        k for k in ("card", "link") if k not in excluded
-    ]
-
-
-def _custom_fields(params: Obj) -> list[Obj]:
-    found = []
-    for given in read.hashes_of(params, "custom_fields"):
-        kind = read.one_of(given, "type", ("text", "numeric", "dropdown")) or "text"
-        found.append(
-            {
-                "key": read.required(given, "key"),
-                "label": read.hash_of(given, "label"),
-                "optional": read.boolean(given, "optional"),
-                "type": kind,
-                kind: {"default_value": None, "value": None},
-            }
-        )
-    return found
-
-
-def _shipping(params: Obj) -> int:
-    """What the first offered way of shipping costs; the fake's buyers take that one."""
-    for option in read.hashes_of(params, "shipping_options"):
-        fixed = read.hash_of(read.hash_of(option, "shipping_rate_data"), "fixed_amount")
-        return read.integer(fixed, "amount", least=0) or 0
-    return 0
-
-
-def _totals(session: Obj, lines: Sequence[Line], shipping: int) -> None:
-    session["amount_subtotal"] = sum(line.subtotal for line in lines)
-    session["amount_total"] = sum(line.total for line in lines) + shipping
-    session["total_details"] = {
-        "amount_discount": sum(line.discount for line in lines),
-        "amount_shipping": shipping,
-        "amount_tax": sum(line.tax for line in lines),
-    }
-    if shipping:
-        session["shipping_cost"] = {
-            "amount_subtotal": shipping,
-            "amount_tax": 0,
-            "amount_total": shipping,
-            "shipping_rate": None,
-        }
-
-
-def _items(scope: Scope, lines: Sequence[Line]) -> list[Obj]:
-    return [
-        {
-            "id": scope.new_id("item"),
-            "object": "item",
-            "adjustable_quantity": None,
-            "amount_discount": line.discount,
-            "amount_subtotal": line.subtotal,
-            "amount_tax": line.tax,
-            "amount_total": line.total,
-            "currency": line.price["currency"],
-            "description": line.description,
-            "metadata": line.metadata or {},
-            "price": line.price,
-            "quantity": line.quantity,
-        }
-        for line in lines
-        if line.price is not None
-    ]
-
-
-def update(scope: Scope, params: Obj, object_id: str) -> Obj:
-    """POST /v1/checkout/sessions/{id}: metadata."""
-    obj = scope.get("checkout.session", object_id)
-    obj["metadata"] = read.metadata(params, obj["metadata"])
-    return obj
-
-
-def expire(scope: Scope, session: Obj) -> Obj:
-    """
-    Let a Session run out.
-
-    Raises:
-        StripeFailure: it is not open.
-    """
-    if session["status"] != "open":
-        raise invalid(
-            'Only Checkout Sessions with a status in ["open"] can be expired. This Session has a status of '
-            f"`{session['status']}`."
-        )
-    session |= {"status": "expired", "url": None}
-    scope.emit("checkout.session.expired", session)
-    return session
 
 
 def complete(scope: Scope, session: Obj, used: Instrument, buyer: Buyer) -> str:
@@ -340,7 +103,7 @@ def _complete_subscription(scope: Scope, session: Obj, used: Instrument, buyer: 
             return "open"
     _filled_in(scope, session, buyer)
     data = read.hash_of(hidden["params"], "subscription_data")
-    subscription = billing.start_subscription(
+    subscription = subscriptions.start(
         scope,
         customer,
         hidden["lines"],
@@ -351,7 +114,7 @@ def _complete_subscription(scope: Scope, session: Obj, used: Instrument, buyer: 
     )
     hidden_sub = scope.hidden(subscription)
     hidden_sub["session"] = session["id"]
-    invoice = billing.subscription_invoice(scope, subscription, hidden["lines"], "subscription_create")
+    invoice = subscriptions.invoice_of(scope, subscription, hidden["lines"], "subscription_create")
     scope.hidden(invoice)["session"] = session["id"]
     scope.emit("customer.subscription.created", subscription)
     billing.finalize(scope, invoice, paid_by=intent)
@@ -464,56 +227,6 @@ def settle(scope: Scope, session: Obj, *, succeed: bool) -> None:
         session["payment_status"] = "paid"
     outcome = "succeeded" if succeed else "failed"
     scope.emit(f"checkout.session.async_payment_{outcome}", session)
-
-
-def create_link(scope: Scope, params: Obj) -> Obj:
-    """POST /v1/payment_links."""
-    items = read.hashes_of(params, "line_items")
-    if not items:
-        raise invalid(
-            "Missing required param: line_items.", code="parameter_missing", param="line_items", executed=False
-        )
-    lines = read_lines(scope, items)
-    recurring = any(line.price and line.price["recurring"] for line in lines)
-    first = lines[0].price
-    assert first is not None
-    obj = scope.put(
-        shapes.payment_link(
-            scope.new_id("payment_link"),
-            scope.now,
-            f"{scope.world.url}/pay/{scope.new_id('link_path')}",
-            first["currency"],
-            metadata=read.metadata(params),
-            payment_intent_data=params.get("payment_intent_data"),
-            subscription_data=params.get("subscription_data"),
-        )
-    )
-    scope.hidden(obj).update(params=params, items=_items(scope, lines), mode="subscription" if recurring else "payment")
-    scope.emit("payment_link.created", obj)
-    return obj
-
-
-def open_link(scope: Scope, link: Obj) -> Obj:
-    """Let a buyer open a Payment Link: a Session with the link's metadata."""
-    hidden = scope.hidden(link)
-    after = read.hash_of(read.hash_of(hidden["params"], "after_completion"), "redirect")
-    names: tuple[str, ...] = (
-        "payment_intent_data",
-        "subscription_data",
-        "shipping_address_collection",
-        "custom_fields",
-    )
-    names += ("shipping_options", "invoice_creation", "customer_creation", "phone_number_collection")
-    params: Obj = {name: hidden["params"][name] for name in names if name in hidden["params"]}
-    params["line_items"] = [{"price": i["price"]["id"], "quantity": str(i["quantity"])} for i in hidden["items"]]
-    params |= {
-        "mode": hidden["mode"],
-        "metadata": dict(link["metadata"]),
-        "success_url": after.get("url") or f"{scope.world.url}/thanks",
-    }
-    session = create(scope, params)
-    session["payment_link"] = link["id"]
-    return session
 
 
 def confirm_page(scope: Scope, params: Obj, object_id: str) -> Obj:

@@ -9,7 +9,6 @@ JSON in, JSON out: the keys of the body are the parameters of the function of th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -19,6 +18,8 @@ from starlette.routing import Route
 from .buyer import Buyer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
     from .fake import FakeStripe

@@ -8,11 +8,12 @@ import random
 import time
 from typing import TYPE_CHECKING, Final
 
-from . import billing_api, books, catalogue, checkout, payments
+from . import billing_api, books, catalogue, checkout, links, payments, sessions
 from .api import Api, Received, Trouble
 from .buyer import Buyer, instrument
+from .deliveries import Behaviour, Delivery, Endpoint, endpoint, payload, rendered, sign
 from .server import Server, application
-from .webhooks import Behaviour, Delivery, Endpoint, Webhooks, endpoint, payload, rendered, sign
+from .webhooks import Webhooks
 from .world import API_VERSION, Scope, World
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ class FakeStripe:
             scope, session = self._find("checkout.session", session_id)
             if session["status"] != "open":
                 raise ValueError(f"{session_id} is {session['status']}: it cannot expire")
-            checkout.expire(scope, session)
+            sessions.expire(scope, session)
 
     def pay_intent(self, intent_id: str, method: str = "card", buyer: Buyer | None = None, *, decline: str = "") -> str:
         """
@@ -268,7 +269,7 @@ class FakeStripe:
         """
         with self._world.operation():
             scope, link = self._find("payment_link", payment_link_id)
-            return str(checkout.open_link(Scope(scope.world, scope.account, version=""), link)["id"])
+            return str(links.opened(Scope(scope.world, scope.account, version=""), link)["id"])
 
     def _find(self, kind: str, object_id: str) -> tuple[Scope, Obj]:
         account = self._world.account_of(object_id)

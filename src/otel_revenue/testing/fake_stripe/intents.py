@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-PaymentIntents and their charges: the state machine, with the events of each step.
+PaymentIntents: the state machine, with the events of each step.
 
-Sources: Stripe documentation, "How PaymentIntents work", "Place a hold", "Multicapture", "Asynchronous capture".
+Sources: Stripe documentation, "How PaymentIntents work", "Place a hold", "Multicapture".
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import charges
 from . import params as read
-from .failure import decline, invalid
+from .failure import invalid
 from .pricing import presented
 from .shapes import payment as shapes
 
@@ -73,10 +74,10 @@ def attempt(scope: Scope, intent: Obj, method: Obj, buyer: Buyer | None = None) 
         intent["next_action"] = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}
         scope.emit("payment_intent.requires_action", intent)
         return "requires_action"
-    charge = _charge(scope, intent, method, used)
+    charge = charges.of_intent(scope, intent, method, used)
     intent["latest_charge"] = charge["id"]
     if used.decline:
-        _declined(scope, intent, charge, method, used.decline)
+        charges.declined(scope, intent, charge, method, used.decline)
     elif used.delayed:
         charge["receipt_url"] = None
         intent["status"] = "processing"
@@ -93,10 +94,10 @@ def attempt(scope: Scope, intent: Obj, method: Obj, buyer: Buyer | None = None) 
             if shown:
                 intent["presentment_details"] = shown
                 charge["presentment_details"] = shown
-        _succeeded(scope, intent, charge, intent["amount"])
+        charges.succeeded(scope, intent, charge, intent["amount"])
         scope.emit("charge.succeeded", charge)
         scope.emit("payment_intent.succeeded", intent)
-        _settled_later(scope, charge)
+        charges.fee_follows(scope, charge)
     return str(intent["status"])
 
 
@@ -115,13 +116,13 @@ def settle(scope: Scope, intent: Obj, *, succeed: bool) -> None:
         raise ValueError(f"{intent['id']} is {intent['status']}: there is nothing to settle")
     charge = scope.get("charge", intent["latest_charge"])
     if succeed:
-        _succeeded(scope, intent, charge, intent["amount"])
+        charges.succeeded(scope, intent, charge, intent["amount"])
         scope.emit("charge.succeeded", charge)
         scope.emit("payment_intent.succeeded", intent)
-        _settled_later(scope, charge)
+        charges.fee_follows(scope, charge)
     else:
         method = scope.get("payment_method", intent["payment_method"])
-        _declined(scope, intent, charge, method, "generic_decline")
+        charges.declined(scope, intent, charge, method, "generic_decline")
 
 
 def capture(scope: Scope, intent: Obj, amount: int | None, *, final: bool = True) -> None:
@@ -158,10 +159,10 @@ def capture(scope: Scope, intent: Obj, amount: int | None, *, final: bool = True
     charge = scope.get("charge", intent["latest_charge"])
     taken = charge["amount_captured"] + part
     if final:
-        _succeeded(scope, intent, charge, taken)
+        charges.succeeded(scope, intent, charge, taken)
         scope.emit("charge.captured", charge)
         scope.emit("payment_intent.succeeded", intent)
-        _settled_later(scope, charge)
+        charges.fee_follows(scope, charge)
     else:
         charge |= {"captured": True, "amount_captured": taken}
         intent |= {"amount_received": taken, "amount_capturable": intent["amount"] - taken}
@@ -198,143 +199,3 @@ def refuse_unless_confirmable(intent: Obj) -> None:
             "Only a PaymentIntent that waits for a payment method can be confirmed.",
             code="payment_intent_unexpected_state",
         )
-
-
-def legacy_charge(scope: Scope, method: Obj, params: Obj) -> Obj:
-    """Make a charge without a PaymentIntent, as the old Charges API does; a decline leaves a failed one."""
-    used: Instrument = scope.hidden(method)["instrument"]
-    amount = read.amount(params)
-    charge = scope.put(
-        shapes.charge(
-            scope.new_id("charge"),
-            scope.now,
-            amount,
-            read.currency(params),
-            customer=read.text(params, "customer"),
-            description=read.text(params, "description"),
-            receipt_email=read.text(params, "receipt_email"),
-            metadata=read.metadata(params),
-            billing_details=method["billing_details"],
-            payment_method=method["id"],
-            payment_method_details=shapes.charge_method(used, amount, manual=False),
-            outcome=shapes.outcome(used),
-        )
-    )
-    if used.decline:
-        error = decline(used.decline)
-        charge |= {"status": "failed", "failure_code": error["code"], "failure_message": error["message"]}
-        scope.emit("charge.failed", charge)
-        return charge
-    taken = read.boolean(params, "capture", default=True)
-    charge |= {"status": "succeeded", "paid": True, "captured": taken, "amount_captured": amount if taken else 0}
-    charge["receipt_url"] = _receipt(scope, charge, billing=False)
-    scope.emit("charge.succeeded", charge)
-    if taken:
-        _settled_later(scope, charge)
-    return charge
-
-
-def _charge(scope: Scope, intent: Obj, method: Obj, used: Instrument) -> Obj:
-    """Make the charge of one attempt; the intent's metadata are copied once, here."""
-    hidden = scope.hidden(intent)
-    return scope.put(
-        shapes.charge(
-            scope.new_id("charge"),
-            scope.now,
-            intent["amount"],
-            intent["currency"],
-            billing_details=dict(method["billing_details"]),
-            customer=intent["customer"],
-            description=intent["description"],
-            metadata=dict(intent["metadata"]),
-            on_behalf_of=intent["on_behalf_of"],
-            outcome=shapes.outcome(used),
-            payment_intent=intent["id"],
-            payment_method=method["id"],
-            payment_method_details=shapes.charge_method(
-                used, intent["amount"], manual=bool(hidden.get("multicapture"))
-            ),
-            receipt_email=intent["receipt_email"],
-            shipping=intent["shipping"],
-            statement_descriptor=intent["statement_descriptor"],
-            transfer_data=intent["transfer_data"],
-            transfer_group=intent["transfer_group"],
-        )
-    )
-
-
-def _declined(scope: Scope, intent: Obj, charge: Obj, method: Obj, code: str) -> None:
-    error = decline(code)
-    charge |= {
-        "status": "failed",
-        "paid": False,
-        "failure_code": error["code"],
-        "failure_message": error["message"],
-        "receipt_url": None,
-    }
-    intent |= {
-        "status": "requires_payment_method",
-        "payment_method": None,
-        "last_payment_error": {**error, "charge": charge["id"], "payment_method": dict(method)},
-    }
-    scope.emit("charge.failed", charge)
-    scope.emit("payment_intent.payment_failed", intent)
-
-
-def _succeeded(scope: Scope, intent: Obj, charge: Obj, taken: int) -> None:
-    billing = "invoice" in scope.hidden(intent)
-    charge |= {"status": "succeeded", "paid": True, "captured": True, "amount_captured": taken}
-    charge["receipt_url"] = _receipt(scope, charge, billing=billing)
-    intent |= {"status": "succeeded", "amount_received": taken, "amount_capturable": 0, "processing": None}
-    _mirror(scope, intent, charge)
-
-
-def _receipt(scope: Scope, charge: Obj, *, billing: bool) -> str:
-    kind = "invoices" if billing else "payment"
-    return f"https://pay.stripe.com/receipts/{kind}/{scope.new_id('receipt')}{charge['id'][-4:]}?s=ap"
-
-
-def _mirror(scope: Scope, intent: Obj, charge: Obj) -> None:
-    """A destination charge: the connected account gets the same money as a payment of its own."""
-    target = (intent["transfer_data"] or {}).get("destination")
-    if not target or charge.get("transfer"):
-        return
-    charge["transfer"] = scope.new_id("transfer")
-    theirs = type(scope)(scope.world, account=target)
-    taken = charge["amount_captured"]
-    copied = theirs.put(
-        shapes.charge(
-            scope.new_id("mirror"),
-            scope.now,
-            taken,
-            charge["currency"],
-            amount_captured=taken,
-            captured=True,
-            paid=True,
-            status="succeeded",
-            source_transfer=charge["transfer"],
-            payment_method_details={"type": "stripe_account", "stripe_account": {}},
-        )
-    )
-    theirs.emit("charge.succeeded", copied)
-    theirs.emit("payment.created", copied)
-
-
-def _settled_later(scope: Scope, charge: Obj) -> None:
-    """With asynchronous capture the fee is known a moment after the payment: `charge.updated` brings it."""
-
-    def step() -> None:
-        before = {"balance_transaction": charge["balance_transaction"]}
-        entry = scope.put(
-            shapes.balance_transaction(
-                scope.new_id("balance_transaction"),
-                scope.now,
-                charge["amount_captured"],
-                charge["currency"],
-                charge["id"],
-            )
-        )
-        charge["balance_transaction"] = entry["id"]
-        type(scope)(scope.world, account=scope.account).emit("charge.updated", charge, before)
-
-    scope.world.afterwards(step)

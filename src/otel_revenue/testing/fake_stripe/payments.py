@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import billing, intents
+from . import billing, charges, intents
 from . import params as read
 from .catalogue import create_payment_method, method_named, method_of_buyer
 from .failure import StripeFailure, decline, invalid
@@ -161,7 +161,7 @@ def create_charge(scope: Scope, params: Obj) -> Obj:
     """POST /v1/charges, the old way: a token as `source`, no PaymentIntent."""
     read.amount(params)
     read.currency(params)
-    charge = intents.legacy_charge(scope, method_named(scope, read.required(params, "source"), param="source"), params)
+    charge = charges.legacy_charge(scope, method_named(scope, read.required(params, "source"), param="source"), params)
     if charge["status"] == "failed":
         raise StripeFailure(402, {**decline(charge["outcome"]["reason"]), "charge": charge["id"]})
     return charge

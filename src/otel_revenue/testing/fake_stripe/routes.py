@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from . import answers, billing_api, catalogue, checkout, payments
+from . import answers, billing_api, catalogue, checkout, links, payments, sessions
 from . import params as read
 from .allowed import ROUTES
 from .failure import invalid
@@ -88,7 +88,7 @@ def _link_items(scope: Scope, params: Obj, object_id: str) -> Obj:
 
 
 def _expire(scope: Scope, _params: Obj, object_id: str) -> Obj:
-    return checkout.expire(scope, scope.get("checkout.session", object_id))
+    return sessions.expire(scope, scope.get("checkout.session", object_id))
 
 
 def _prices(scope: Scope, params: Obj) -> Obj:
@@ -154,15 +154,15 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "POST /v1/payment_methods": catalogue.create_payment_method,
     "GET /v1/payment_methods/{}": _retrieve("payment_method"),
     "POST /v1/payment_methods/{}/attach": catalogue.attach,
-    "POST /v1/checkout/sessions": checkout.create,
+    "POST /v1/checkout/sessions": sessions.create,
     "GET /v1/checkout/sessions": _sessions,
     "GET /v1/checkout/sessions/{}": _retrieve("checkout.session"),
-    "POST /v1/checkout/sessions/{}": checkout.update,
+    "POST /v1/checkout/sessions/{}": sessions.update,
     "POST /v1/checkout/sessions/{}/expire": _expire,
     "GET /v1/checkout/sessions/{}/line_items": _session_items,
     "GET /v1/payment_pages/{}": _payment_page,
     "POST /v1/payment_pages/{}/confirm": checkout.confirm_page,
-    "POST /v1/payment_links": checkout.create_link,
+    "POST /v1/payment_links": links.create,
     "GET /v1/payment_links/{}": _retrieve("payment_link"),
     "GET /v1/payment_links/{}/line_items": _link_items,
     "POST /v1/payment_intents": payments.create,

@@ -5,146 +5,30 @@ request.
 
 Each endpoint has its own queue and thread, so that a dead one holds nobody up. Sent with the standard library alone: an
 HTTP client that the user's tests have instrumented would add headers that Stripe does not send.
-
-Source of the signature: Stripe documentation, "Verify webhook signatures manually".
 """
 
 from __future__ import annotations
 
 import copy
-import hashlib
 import heapq
-import hmac
 import http.client
 import itertools
-import json
 import threading
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from . import legacy
-from .world import Obj, Scope
+from .deliveries import Behaviour, Delivery, Endpoint, payload, rendered, sign
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from .world import World
+    from .world import Obj, World
 
 _REORDER_S: Final = 0.25
 """With `reorder`, deliveries are spread over this time at random."""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """
-    Where events go.
-
-    Attributes:
-        url: of the receiver.
-        secret: `whsec_…`, the whole of which is the key of the signature.
-        events: names of event types, or `("*",)`.
-        api_version: of the payloads; None for the account's.
-        connect: True for events of connected accounts, False for the account's own.
-    """
-
-    url: str
-    secret: str
-    events: tuple[str, ...] = ("*",)
-    api_version: str | None = None
-    connect: bool = False
-
-    def wants(self, event: Obj) -> bool:
-        """Whether *event* goes there."""
-        named = "*" in self.events or event["type"] in self.events
-        return (
-            named and self.connect == bool(event.get("account")) and legacy.knows(self.api_version or "", event["type"])
-        )
-
-
-@dataclass(frozen=True)
-class Behaviour:
-    """
-    How deliveries go.
-
-    Attributes:
-        duplicates: how many times each event is delivered; 1 is once.
-        reorder: shuffle deliveries within a quarter of a second, or all that were held.
-        delay: seconds before the first attempt.
-        drop: names of event types, or a share from 0 to 1, that never arrive.
-        hold: keep deliveries until `release()`.
-        attempts: how often one is tried before it is given up.
-        backoff: seconds before the second attempt; doubles with each, up to `backoff_most`.
-        backoff_most: seconds.
-        timeout: seconds that an endpoint may take.
-        concurrency: deliveries at the same time to one endpoint.
-    """
-
-    duplicates: int = 1
-    reorder: bool = False
-    delay: float = 0.0
-    drop: float | frozenset[str] = 0.0
-    hold: bool = False
-    attempts: int = 12
-    backoff: float = 0.05
-    backoff_most: float = 2.0
-    timeout: float = 10.0
-    concurrency: int = 1
-
-    def changed(self, **changes: Any) -> Behaviour:
-        """
-        Return a behaviour with *changes*.
-
-        Raises:
-            ValueError: a name is not known, or a value is out of range.
-        """
-        for name in changes:
-            if name not in self.__dict__:
-                raise ValueError(f"webhooks have no {name!r}; known: {', '.join(sorted(self.__dict__))}")
-        drop = changes.get("drop", self.drop)
-        if not isinstance(drop, (int, float)):
-            changes["drop"] = frozenset([drop] if isinstance(drop, str) else drop)
-        elif not 0 <= drop <= 1:
-            raise ValueError("drop must be a share from 0 to 1, or names of event types")
-        for name, least in {
-            "duplicates": 1,
-            "attempts": 1,
-            "concurrency": 1,
-            "delay": 0,
-            "backoff": 0,
-            "timeout": 0,
-        }.items():
-            value = changes.get(name, least)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or value < least:
-                raise ValueError(f"{name} must be a number of at least {least}")
-        return replace(self, **changes)
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """
-    One attempt.
-
-    Attributes:
-        event_id, type: of the event.
-        endpoint: URL.
-        attempt: from 1.
-        copy: from 1; higher for duplicates.
-        status: HTTP status; 0 when the connection failed.
-        error: class name of the connection's error, "" for none.
-        gave_up: it was the last attempt, and it failed.
-    """
-
-    event_id: str
-    type: str
-    endpoint: str
-    attempt: int
-    copy: int
-    status: int
-    error: str = ""
-    gave_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,17 +37,6 @@ class _Job:
     body: bytes
     copy: int
     attempt: int = 1
-
-
-def sign(body: bytes, secret: str, timestamp: int) -> str:
-    """Return the `Stripe-Signature` header for *body*."""
-    digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
-    return f"t={timestamp},v1={digest}"
-
-
-def payload(event: Obj) -> bytes:
-    """Return *event* as Stripe writes it: indented JSON."""
-    return json.dumps(event, indent=2, ensure_ascii=False).encode()
 
 
 class Webhooks:
@@ -390,28 +263,3 @@ class _Lane:
             return 0, type(error).__name__
         finally:
             connection.close()
-
-
-def rendered(world: World, event: Obj, version: str | None) -> Obj:
-    """Return *event* as an endpoint of *version* gets it."""
-    shown = copy.deepcopy(event)
-    if version is None or version == event["api_version"]:
-        return shown
-    shown["api_version"] = version
-    scope = Scope(world, account=event.get("account", ""))
-    shown["data"]["object"] = legacy.as_of(version, scope, event["data"]["object"])
-    return shown
-
-
-def endpoint(url: str, secret: str, events: Iterable[str], api_version: str | None, *, connect: bool) -> Endpoint:
-    """
-    Return a checked endpoint.
-
-    Raises:
-        ValueError: the URL is none, or the secret does not begin with `whsec_`.
-    """
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-        raise ValueError("an endpoint needs an http or https URL")
-    if not secret.startswith("whsec_"):
-        raise ValueError("an endpoint's secret begins with whsec_")
-    return Endpoint(url, secret, (events,) if isinstance(events, str) else tuple(events), api_version, connect)
