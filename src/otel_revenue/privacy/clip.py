@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Length limits that keep joins true.
+
+Text is cut, an id never: an over-long id becomes its hash. Limits count characters and UTF-8 bytes, because backends
+count either. Clip after scrubbing: a cut inside an address hides it from every detector.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LIMIT: Final = 254
+"""Strings stay below 255 characters and bytes."""
+
+
+def clip_text(value: str, limit: int = LIMIT) -> str:
+    """Return *value* cut to at most *limit* characters and bytes, never inside a character; lone surrogates become "?"."""
+    if len(value) * 4 <= limit and value.isascii():
+        return value
+    raw = value[: limit + 1].encode("utf-8", "replace")
+    if len(raw) <= limit and len(value) <= limit:
+        return raw.decode("utf-8")
+    return raw[:limit].decode("utf-8", "ignore")[:limit]
+
+
+def clip_id(value: str, limit: int = LIMIT) -> str:
+    """Return *value*, or a stable hash of it where it is too long: a cut id would join what is not one."""
+    raw = value.encode("utf-8", "replace")
+    if len(raw) <= limit:
+        return raw.decode("utf-8")
+    return f"sha256:{hashlib.sha256(raw).hexdigest()[:32]}"
+
+
+def clip_list(values: Sequence[str], limit: int = LIMIT) -> tuple[list[str], int]:
+    """Return as many of *values*, each clipped as an id, as stay within *limit* when joined by commas, and how many were cut."""
+    kept: list[str] = []
+    room = limit
+    for value in values:
+        short = clip_id(value)
+        size = len(short.encode()) + (1 if kept else 0)
+        if size > room:
+            break
+        kept.append(short)
+        room -= size
+    return kept, len(values) - len(kept)
