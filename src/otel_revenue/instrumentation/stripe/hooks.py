@@ -44,8 +44,11 @@ _EVENT_ID: Final = r'"id"\s*:\s*"(evt_[^"\\]{1,250})"'
 _EVENT_ID_TEXT = re.compile(_EVENT_ID)
 _EVENT_ID_BYTES = re.compile(_EVENT_ID.encode())
 
-_verified: ContextVar[frozenset[str]] = ContextVar("otel_revenue_verified", default=frozenset())
-"""Ids of the delivery that was verified last in this context: `construct_event` verifies first and builds the event then."""
+_verified: ContextVar[tuple[object, frozenset[str]]] = ContextVar("otel_revenue_verified", default=(None, frozenset()))
+"""
+Who heard of the delivery that was verified last in this context, and its ids: `construct_event` verifies first and
+builds the event then, in one call; so does an app that verifies by itself and uses `construct_event_without_verification`.
+"""
 
 
 class Listener(Protocol):
@@ -107,6 +110,7 @@ class Hooks:
         self._patches: list[_Patch] = []
         self._lock = threading.Lock()
         self._builds = False
+        self._mark = object()
 
     def arm(self) -> None:
         """Patch the library now if it is imported, else when it is. Never imports it."""
@@ -231,13 +235,14 @@ class Hooks:
         raw = payload if isinstance(payload, (str, bytes)) else _raw(payload)
         self._listener.webhook(raw, verified=True)
         if self._builds:
-            _verified.set(_event_ids(raw))
+            _verified.set((self._mark, _event_ids(raw)))
 
     def _built(self, values: object) -> None:
         if not isinstance(values, dict):
             return
-        if values.get("id") in _verified.get():
-            _verified.set(frozenset())
+        mark, ids = _verified.get()
+        if mark is self._mark and values.get("id") in ids:
+            _verified.set((None, frozenset()))
             return
         self._listener.webhook(values, verified=False)
 
