@@ -94,6 +94,7 @@ ROUTES: Final[dict[str, frozenset[str]]] = {
         refund_application_fee reverse_transfer
         """
     ),
+    "POST /v1/refunds/{}": _words("expand metadata"),
     "GET /v1/refunds": _words("charge created ending_before expand limit payment_intent starting_after"),
     "POST /v1/customers": _words(
         """

@@ -91,6 +91,7 @@ class Instrument:
         delayed: the money comes (or fails) later.
         decline: Stripe's decline code when it is declined, else "".
         action: the buyer must authenticate first.
+        settles: how a delayed method ends by itself: "succeed", "fail", or "" for when it is told to.
         brand, funding, country, last4: of a card (issuer's country), or what fits of another method.
     """
 
@@ -98,6 +99,7 @@ class Instrument:
     delayed: bool = False
     decline: str = ""
     action: bool = False
+    settles: str = ""
     brand: str = "visa"
     funding: str = "credit"
     country: str = "US"
@@ -137,6 +139,7 @@ _CARDS: Final[dict[str, Instrument]] = {
     "chargeDeclinedIncorrectCvc": Instrument(decline="incorrect_cvc", last4="0127"),
     "chargeDeclinedProcessingError": Instrument(decline="processing_error", last4="0119"),
     "authenticationRequired": Instrument(action=True, last4="3184"),
+    "threeDSecure2Required": Instrument(action=True, last4="3220"),
 }
 _NUMBERS: Final = {
     "4242424242424242": "visa",
@@ -148,6 +151,8 @@ _NUMBERS: Final = {
     "4000000000000341": "chargeCustomerFail",
     "4000002500003155": "authenticationRequired",
 }
+# Test accounts whose debits settle by themselves, as in Stripe's test mode.
+_IBANS: Final = {"AT611904300234573201": "succeed", "IT60X0542811101000000123456": "fail"}
 _SHORT: Final = {
     "declined_card": "generic_decline",
     "insufficient_funds_card": "insufficient_funds",
@@ -178,6 +183,11 @@ def instrument(method: str, decline: str = "") -> Instrument:
         known = ", ".join(sorted(AT_ONCE | DELAYED | set(_SHORT)))
         raise ValueError(f"no such method: {method!r}; known: {known}, and Stripe's test cards (pm_card_visa, ...)")
     return Instrument(**{**found.__dict__, "decline": decline}) if decline else found
+
+
+def bank_account(kind: str, iban: str) -> Instrument:
+    """Return a bank debit or the like; some test IBANs settle by themselves."""
+    return Instrument(type=kind, delayed=kind in DELAYED, settles=_IBANS.get(iban, ""), last4=iban[-4:])
 
 
 def by_test_name(name: str) -> Instrument | None:

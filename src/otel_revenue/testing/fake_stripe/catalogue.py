@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from . import params as read
-from .buyer import AT_ONCE, DELAYED, Buyer, Instrument, by_test_name
+from .buyer import AT_ONCE, DELAYED, Buyer, Instrument, bank_account, by_test_name
 from .failure import StripeFailure, decline, invalid, no_such
 from .shapes import catalogue as shapes
 
@@ -161,7 +161,7 @@ def create_payment_method(scope: Scope, params: Obj) -> Obj:
         if used is None:
             raise StripeFailure(402, {**decline("incorrect_number"), "code": "incorrect_number", "param": "number"})
     elif kind in AT_ONCE or kind in DELAYED:
-        used = Instrument(type=kind, delayed=kind in DELAYED)
+        used = bank_account(kind, read.text(read.hash_of(params, kind), "iban") or "")
     else:
         raise invalid(f"Invalid payment_method type: {kind}", param="type", executed=False)
     return keep_method(scope, used, billing_of(billing))

@@ -244,8 +244,11 @@ def confirm_page(scope: Scope, params: Obj, object_id: str) -> Obj:
     given = billing_of(method["billing_details"])
     address = {k: v for k, v in (given["address"] or {}).items() if k in Buyer().address}
     person = {k: v for k in ("email", "name", "phone") if (v := given[k])}
+    used: Instrument = scope.hidden(method)["instrument"]
     try:
-        complete(scope, session, scope.hidden(method)["instrument"], Buyer(**person, **address))
+        complete(scope, session, used, Buyer(**person, **address))
     except ValueError as error:
         raise invalid(str(error)) from None
+    if used.settles and session["payment_status"] == "unpaid":
+        scope.world.afterwards(lambda: settle(scope, session, succeed=used.settles == "succeed"))
     return session

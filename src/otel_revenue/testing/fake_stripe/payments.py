@@ -86,6 +86,9 @@ def _confirm(scope: Scope, intent: Obj, method: Obj | None) -> Obj:
         )
     intents.attempt(scope, intent, chosen)
     billing.intent_changed(scope, intent)
+    used: Instrument = scope.hidden(chosen)["instrument"]
+    if used.settles and intent["status"] == "processing":
+        scope.world.afterwards(lambda: settle_intent(scope, intent, succeed=used.settles == "succeed"))
     error = intent["last_payment_error"]
     if error is not None:
         raise StripeFailure(402, {**error, "payment_intent": dict(intent), "payment_method": dict(chosen)})
@@ -203,4 +206,14 @@ def create_refund(scope: Scope, params: Obj) -> Obj:
     charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
     scope.emit("charge.refunded", charge, before)
     scope.emit("refund.created", refund)
+    return refund
+
+
+def update_refund(scope: Scope, params: Obj, object_id: str) -> Obj:
+    """POST /v1/refunds/{id}: metadata."""
+    refund = scope.get("refund", object_id)
+    before = {"metadata": refund["metadata"]}
+    refund["metadata"] = read.metadata(params, refund["metadata"])
+    scope.emit("refund.updated", refund, before)
+    scope.emit("charge.refund.updated", refund, before)
     return refund

@@ -178,6 +178,7 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "POST /v1/refunds": payments.create_refund,
     "GET /v1/refunds": _listing("refund", "/v1/refunds", "charge", "payment_intent"),
     "GET /v1/refunds/{}": _retrieve("refund"),
+    "POST /v1/refunds/{}": payments.update_refund,
     "GET /v1/balance_transactions/{}": _retrieve("balance_transaction"),
     "GET /v1/setup_intents/{}": _retrieve("setup_intent"),
     "POST /v1/subscriptions": billing_api.create_subscription,
