@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
-from opentelemetry import _logs, metrics, trace
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+from opentelemetry import metrics, trace
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
 from otel_revenue import config
 from otel_revenue._guard import guard, logger
@@ -72,7 +71,7 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
         *,
         tracer_provider: trace.TracerProvider | None = None,
         meter_provider: metrics.MeterProvider | None = None,
-        logger_provider: _logs.LoggerProvider | None = None,
+        logger_provider: Any = None,
         skip_dep_check: bool = False,
         raise_exception_on_conflict: bool = False,
         **arguments: Any,
@@ -81,12 +80,17 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
         settings, problems = config.load(os.environ, arguments)
         for problem in problems:
             logger.error("otel-revenue: %s", problem)
-        support = versions.support(_installed("stripe"))
-        if not support.supported or os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-            logger.warning("otel-revenue: dormant: %s", support.reason or "OTEL_SDK_DISABLED is set")
+        if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+            logger.info("otel-revenue: OTEL_SDK_DISABLED is true: dormant")
+            return
+        support = versions.support(versions.installed_version())
+        if not support.active:
+            logger.warning("otel-revenue: %s", support.text)
             return
         traces = tracer_provider or trace.get_tracer_provider()
-        plan = make_plan(settings, os.environ, traces, logger_provider or _logs.get_logger_provider())
+        plan = make_plan(settings, os.environ, traces, logger_provider)
+        for problem in plan.problems:
+            logger.warning("otel-revenue: %s", problem)
         rules = Rules(
             canonical=("in", "pi", "ch", "cs"),
             exclusive=("in", "pi", "cs"),
@@ -107,7 +111,7 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
         active.set_(runtime)
         self._hooks = hooks.install(StripeListener(runtime), tracer=runtime.tracer)
         self._patch = _patch_starlette(runtime)
-        logger.info("otel-revenue %s: %s; stripe %s", __version__, plan.summary, _installed("stripe"))
+        logger.info("otel-revenue %s: %s; %s", __version__, plan.summary, support.text)
 
 
 def _patch_starlette(runtime: Runtime) -> StarlettePatch:
@@ -133,10 +137,3 @@ def _if_imported(name: str, use: Callable[[Any], None]) -> None:
     module = sys.modules.get(name)
     if module is not None and hasattr(module, "Starlette"):
         use(module)
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None

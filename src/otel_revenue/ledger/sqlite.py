@@ -127,6 +127,15 @@ class SqliteStore:
                 ):
                     tx.remove_row(s.seq)
 
+    def add_aside(self, destination: str, row: NewRow, reason: str) -> None:
+        """Put an event into the outbox that one destination has refused. See `Store.add_aside`."""
+        with self.transaction() as tx, _translated():
+            tx.add_rows([row])
+            (seq,) = tx.raw.execute(SQL["row_by_event"], (row.event_id, row.event_name)).fetchone()
+            for name in {*self._destinations, destination}:
+                state, why = (ASIDE, reason[:200]) if name == destination else (DONE, "")
+                tx.raw.execute(SQL["settle"], (seq, name, state, 1, 0, why))
+
     def rows(self, destination: str, *, state: str | None = None, limit: int = 100) -> list[OutboxRow]:
         """Return rows that *destination* has not done. See `Store.rows`."""
         with self._locked() as raw, _translated():

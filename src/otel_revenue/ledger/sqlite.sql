@@ -104,6 +104,9 @@ DELETE FROM alias WHERE payment_id = ?;
 INSERT INTO outbox (event_id, event_name, record, recorded_ns, amount_minor, currency) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (event_id, event_name) DO NOTHING;
 
+-- name: row_by_event
+SELECT seq FROM outbox WHERE event_id = ? AND event_name = ?;
+
 -- name: add_unread
 INSERT INTO unread (at_ns, source, kind, reason, ids) VALUES (?, ?, ?, ?, ?);
 

@@ -157,6 +157,9 @@ class Store(Protocol):
     def settle(self, destination: str, settlements: Sequence[Settlement], *, now_ns: int) -> None:
         """Write down what became of claimed rows and end their lease. A row that every known destination has done is removed."""
 
+    def add_aside(self, destination: str, row: NewRow, reason: str) -> None:
+        """Put an event into the outbox that *destination* has refused for good and that the others have done elsewhere."""
+
     def rows(self, destination: str, *, state: str | None = None, limit: int = 100) -> list[OutboxRow]:
         """Return rows that *destination* has not done, oldest first, with their state: for people."""
 

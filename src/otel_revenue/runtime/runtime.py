@@ -91,7 +91,7 @@ class Runtime:
     def start(self) -> None:
         """Open the store and begin to deliver what an earlier process left; called when the application begins to serve."""
         if not self._stopped:
-            self._open().start()
+            self._open().wake()
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """
@@ -133,7 +133,9 @@ class Runtime:
             return process
         with self._opening:
             if self._process is None:
-                self._process = Process(self.settings, self.plan, self._rules, release=self._release)
+                self._process = Process(
+                    self.settings, self.plan, self._rules, release=self._release, retake=self._retake
+                )
             return self._process
 
     # -- events -----------------------------------------------------------------------------------------------------
@@ -239,9 +241,13 @@ class Runtime:
             self.instruments.fallback.add(1)
             process.keep(facts)
             return None
+        except Exception as error:
+            # A failure of our own: the payment is not recorded, so it must at least be known by its ids.
+            self.set_aside("ledger", "other", f"failed_{type(error).__name__}", [alias.id for alias in facts.aliases])
+            raise
         self._after(taken, recorded, live=True)
         if taken.payments or taken.due_ns:
-            process.wake(taken.due_ns)
+            process.wake()
         return taken
 
     def set_aside(self, source: str, kind: str, reason: str, ids: Sequence[str]) -> None:
@@ -295,7 +301,7 @@ class Runtime:
         taken = process.ledger.release(now_ns, lambda payment: self._encode(payment, now_ns, (0, 0, 0), recorded))
         self._after(taken, recorded, live=False)
 
-    def retake(self, process: Process, facts: Facts) -> None:
+    def _retake(self, process: Process, facts: Facts) -> None:
         """Join facts that were kept aside; in the worker's thread."""
         recorded: list[tuple[Payment, dict[str, Any]]] = []
         now_ns = time.time_ns()

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What belongs to one operating-system process: the open store, the spools, the worker's thread.
+
+Opened when the process first needs it, never before a fork; a forked child opens its own. Where the folder cannot be
+used everything is in memory, which is said loudly, once.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_revenue._guard import logger, warn_once
+from otel_revenue.delivery import destinations
+from otel_revenue.delivery.sdk import Sdk
+from otel_revenue.delivery.spool import Spool
+from otel_revenue.delivery.worker import Worker
+from otel_revenue.errors import StoreBusy, StoreError, StoreFull
+from otel_revenue.ledger.ledger import Ledger
+from otel_revenue.ledger.sqlite import SqliteStore
+from otel_revenue.ledger.store import NewRow
+from otel_revenue.signals.otlp import encode_resource, encode_scope
+from otel_revenue.signals.otlp_decode import decode_log_record
+from otel_revenue.version import __version__
+
+from .kept import READER, Kept, Note
+from .plan import SDK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from otel_revenue.config import Settings
+    from otel_revenue.delivery.destination import Destination
+    from otel_revenue.ledger.join import Rules
+    from otel_revenue.ledger.model import Facts
+    from otel_revenue.ledger.store import Store
+
+    from .plan import Plan
+
+    Release = Callable[["Process", int], None]
+    Retake = Callable[["Process", Facts], None]
+
+_SECOND: Final = 10**9
+_TIDY_NS: Final = 600 * _SECOND
+_GAUGES_S: Final = 1.0
+SCOPE: Final = "otel_revenue"
+
+_inherited: list[Process] = []
+"""What a forked child got from its parent: neither used nor closed, since SQLite's file locks are the parent's."""
+
+
+class Process:
+    """
+    The open parts of this process.
+
+    Args:
+        settings, plan, rules: see `Runtime`.
+        release: records payments whose hold is over at the time it is given (ns).
+        retake: joins facts that were kept aside.
+    """
+
+    def __init__(self, settings: Settings, plan: Plan, rules: Rules, *, release: Release, retake: Retake) -> None:
+        self.pid = os.getpid()
+        self._settings = settings
+        self._release = release
+        self._retake = retake
+        resource = encode_resource(plan.resource)
+        self._destinations = _destinations(plan, resource)
+        names = [d.name for d in self._destinations]
+        self.store = _open_store(plan.ledger, names, settings.store_busy)
+        self.ledger = Ledger(self.store, rules)
+        folder = plan.folder if self.store.durable else None
+        token = f"{self.pid}-{secrets.token_hex(4)}"
+        self._spool = _open_spool(
+            folder, "spool", token=token, head=resource, readers=names, max_bytes=settings.spool_max_bytes
+        )
+        self._kept = Kept(_open_spool(folder, "facts", token=token, readers=(READER,), fsync=True))
+        self._worker = Worker(
+            self.store,
+            self._spool,
+            self._destinations,
+            ticks=(self._join_kept, self._release_due, self._tidy),
+            on_refused=self._keep_refused,
+            linger_s=settings.linger,
+            # Longer than a halved batch takes, or two processes send the same row.
+            lease_s=3 * plan.otlp.timeout_s + 5,
+        )
+        self._tidy_ns = 0
+        self._gauges: tuple[float, dict[str, Any]] = (-_GAUGES_S, {})
+
+    # -- from the application's threads -------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Say that there is something to do: to send, or to release later. Starts the worker where it does not run yet."""
+        self._worker.start()
+        self._worker.wake()
+
+    def append(self, row: NewRow) -> None:
+        """
+        Put an event that is not money on its way.
+
+        Raises:
+            StoreError: neither spool nor store took it.
+        """
+        if not self._spooled(row.record):
+            with self.store.transaction() as tx:
+                tx.add_rows([row])
+        self.wake()
+
+    def keep(self, facts: Facts) -> None:
+        """Keep facts that the store could not take; the worker joins them later."""
+        warn_once(
+            "store.fallback",
+            "otel-revenue: the store in %s is busy or broken. Payments are kept aside and joined later; the application is "
+            "not affected. See the metric otel_revenue.store.fallback, and `otel-revenue doctor`.",
+            self.store.location,
+        )
+        self._kept.facts(facts)
+        self.wake()
+
+    def note(self, source: str, kind: str, reason: str, ids: Sequence[str]) -> None:
+        """Write down what could not be read."""
+        warn_once(
+            f"unread.{source}.{kind}.{reason}",
+            "otel-revenue: news of money could not be read (%s, %s: %s). It is not counted as a payment; `otel-revenue outbox "
+            "list` shows its ids.",
+            source,
+            kind,
+            reason,
+        )
+        note = Note(time.time_ns(), source, kind, reason, tuple(ids))
+        try:
+            self._write(note)
+        except StoreError:
+            self._kept.note(note)
+            self.wake()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Deliver what waits, within a bound in seconds; returns whether nothing is left."""
+        return self._worker.flush(timeout_s)
+
+    def stop(self, timeout_s: float) -> None:
+        """Flush within a bound, end the thread, close everything."""
+        self._worker.stop(timeout_s)
+        self._kept.close()
+        if self._spool is not None:
+            self._spool.close()
+        self.store.close()
+
+    def abandon(self) -> None:
+        """In a forked child: let go of the parent's files without touching its locks."""
+        self._kept.abandon()
+        if self._spool is not None:
+            self._spool.abandon()
+        _inherited.append(self)
+
+    def gauges(self) -> dict[str, Any]:
+        """Return what the metrics show; read from the store once a second at most."""
+        at, known = self._gauges
+        now = time.monotonic()
+        if now - at >= _GAUGES_S:
+            known = self._read_gauges()
+            self._gauges = (now, known)
+        return known
+
+    # -- from the worker's thread -------------------------------------------------------------------------------------
+
+    def _join_kept(self, now_ns: int) -> int | None:
+        done = self._kept.pass_on(lambda facts: self._retake(self, facts), self._write)
+        return None if done else now_ns + _SECOND
+
+    def _release_due(self, now_ns: int) -> int | None:
+        due = self.store.next_due_ns()
+        if due and due <= now_ns:
+            self._release(self, now_ns)
+            due = self.store.next_due_ns()
+        return due or None
+
+    def _tidy(self, now_ns: int) -> int | None:
+        if now_ns >= self._tidy_ns or self._tidy_ns > now_ns + 2 * _TIDY_NS:
+            self._tidy_ns = now_ns + _TIDY_NS
+            self.store.prune(
+                before_ns=now_ns - self._settings.retention * _SECOND, max_bytes=self._settings.store_max_bytes
+            )
+        return None
+
+    def _keep_refused(self, destination: str, record: bytes, reason: str) -> None:
+        """An event of the spool that is refused for good goes on in the outbox, where it is listed and can be retried."""
+        event = decode_log_record(record)
+        self.store.add_aside(destination, _row(event.event_name, event.attributes, event.time_ns, record), reason)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _spooled(self, record: bytes) -> bool:
+        if self._spool is None:
+            return False
+        try:
+            self._spool.append(record)
+        except OSError:
+            warn_once("spool.append", "otel-revenue: the spool cannot be written; the outbox takes its events.")
+            return False
+        return True
+
+    def _write(self, note: Note) -> None:
+        with self.store.transaction() as tx:
+            tx.set_aside(note.at_ns or time.time_ns(), note.source, note.kind, note.reason, note.ids)
+
+    def _read_gauges(self) -> dict[str, Any]:
+        now_ns = time.time_ns()
+        # With several destinations the worst one counts: it is what keeps events on disk.
+        pending = max((self.store.pending(d.name) for d in self._destinations), key=lambda p: p.waiting)
+        stats = self._worker.stats
+        spool = self._spool
+        return {
+            "durable": int(self.store.durable),
+            "held": int(any(p.held for p in stats.progress.values())),
+            "waiting": pending.waiting,
+            "aside": pending.aside,
+            "oldest_s": max(0, now_ns - pending.oldest_ns) // _SECOND if pending.oldest_ns else 0,
+            "unconfirmed": pending.unconfirmed,
+            "spool_bytes": 0 if spool is None else spool.size,
+            "dropped": {} if spool is None else {"limit": spool.dropped_bytes, "corrupt": spool.lost_bytes},
+            "delivery": {"delivered": stats.delivered, "later": stats.later, "set_aside": stats.set_aside},
+            "facts_lost": self._kept.lost,
+        }
+
+
+def _row(name: str, attributes: dict[str, Any], at_ns: int, record: bytes) -> NewRow:
+    return NewRow(str(attributes.get("event_id", "")), name, record, at_ns)
+
+
+def _destinations(plan: Plan, resource: bytes) -> list[Destination]:
+    if plan.delivery == SDK:
+        from otel_revenue.signals import sdk
+
+        return [Sdk(sdk.emitter(plan.logger_provider or sdk.global_provider(), __version__))]
+    return [destinations.otlp(plan.otlp, resource, encode_scope(SCOPE, __version__), __version__)]
+
+
+def _open_store(path: Path | None, names: Sequence[str], busy_s: float) -> Store:
+    """Open the ledger; in memory where the folder cannot be used, which is said."""
+    if path is None:
+        warn_once(
+            "store.memory", "otel-revenue: OTEL_REVENUE_STORE is :memory:. What waits is lost when the process ends."
+        )
+        return SqliteStore(None, destinations=names, busy_s=busy_s)
+    store = SqliteStore(path, destinations=names, busy_s=busy_s)
+    try:
+        with store.transaction():
+            pass
+    except (StoreBusy, StoreFull):
+        return store  # it can be opened; what it cannot take now is kept aside
+    except StoreError as error:
+        logger.critical(
+            "otel-revenue: the folder %s cannot be used (%s). Ledger and outbox are in MEMORY: payments that wait are lost when "
+            "the process ends, and each process counts for itself. Set OTEL_REVENUE_STORE to a folder that the application "
+            "may write, in a container one on a volume.",
+            path.parent,
+            error,
+        )
+        return SqliteStore(None, destinations=names, busy_s=busy_s)
+    return store
+
+
+def _open_spool(folder: Path | None, name: str, **arguments: Any) -> Spool | None:
+    if folder is None:
+        return None
+    try:
+        return Spool(folder / name, **arguments)
+    except OSError as error:
+        logger.error(
+            "otel-revenue: %s cannot be written (%s); the outbox takes its events. Mend the folder's permissions.",
+            folder / name,
+            error.strerror,
+        )
+        return None
