@@ -146,8 +146,6 @@ def session_params(order_id: str, cart: Cart) -> dict[str, Any]:
             }
             for line in cart.lines
         ],
-        # Bank debits exist in euros only; they are confirmed days after the checkout.
-        "payment_method_types": ["card", "sepa_debit"] if cart.currency == "eur" else ["card"],
         "billing_address_collection": "required",
         "metadata": {"order_id": order_id, "tier": cart.tier},
         "success_url": f"{BASE_URL}/orders/{order_id}?session_id={{CHECKOUT_SESSION_ID}}",
