@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .world import Obj, World
 
-_TEST_KEY: Final = re.compile(r"(?:sk|rk)_test_\w{3,240}")
+_KEY: Final = re.compile(r"(?:sk|rk)_(test|live)_\w{3,240}")
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
@@ -75,7 +75,7 @@ class Api:
 
     Attributes:
         world: its state.
-        strict_key: the one key that is accepted; "" for any test key.
+        strict_key: the one key that is accepted; "" for any of the right mode.
         received: the log.
         troubles: failures that were asked for.
     """
@@ -157,7 +157,9 @@ class Api:
                 "Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."
             )
             raise invalid(message, status=401, executed=False)
-        if (self.strict_key and key != self.strict_key) or not _TEST_KEY.fullmatch(key):
+        form = _KEY.fullmatch(key)
+        mode = "live" if self.world.livemode else "test"
+        if form is None or form[1] != mode or (self.strict_key and key != self.strict_key):
             raise invalid(f"Invalid API Key provided: {_masked(key)}", status=401, executed=False)
 
     def _check_trouble(self, path: str) -> None:

@@ -40,7 +40,7 @@ class Booked:
         account: the connected account, "" for the platform.
         created: when it was paid, seconds since the epoch.
         intents: PaymentIntents that paid it.
-        livemode: always False here.
+        livemode: of the whole fake.
     """
 
     id: str
@@ -54,7 +54,7 @@ class Booked:
     account: str
     created: int
     intents: tuple[str, ...]
-    livemode: bool = False
+    livemode: bool
 
     def as_json(self) -> dict[str, Any]:
         """Return what the HTTP control answers with."""
@@ -119,4 +119,5 @@ def _row(
         account=scope.account,
         created=moment,
         intents=intents,
+        livemode=scope.world.livemode,
     )

@@ -114,7 +114,7 @@ DELAYED: Final = frozenset(
 )
 AT_ONCE: Final = frozenset(
     """
-    affirm alipay amazon_pay bancontact blik card cashapp eps giropay ideal kakao_pay klarna link mobilepay p24 paypal pix
+    affirm alipay amazon_pay bancontact blik card card_present cashapp eps giropay ideal kakao_pay klarna link mobilepay p24 paypal pix
     revolut_pay swish twint wechat_pay
     """.split()
 )

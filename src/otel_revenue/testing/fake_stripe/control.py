@@ -112,7 +112,7 @@ _POST: Final[dict[str, Callable[..., Obj]]] = {
 _GET: Final[dict[str, Callable[..., Any]]] = {
     "": lambda fake: {"status": "ok", "url": fake.url},
     "books": lambda fake: [row.as_json() for row in fake.books()],
-    "deliveries": lambda fake: [delivery.__dict__ for delivery in fake.deliveries],
+    "deliveries": lambda fake: [delivery.as_json() for delivery in fake.deliveries],
     "events": lambda fake: fake.events,
     "pending": lambda fake: {"pending": fake.webhooks.pending, "held": fake.webhooks.held},
     "requests": lambda fake: [received.__dict__ for received in fake.requests],

@@ -11,7 +11,7 @@ import copy
 import hashlib
 import hmac
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -30,18 +30,20 @@ class Endpoint:
     Where events go.
 
     Attributes:
-        url: of the receiver.
+        url: of the receiver; a name, for one whose deliveries are collected and not sent.
         secret: `whsec_…`, the whole of which is the key of the signature.
         events: names of event types, or `("*",)`.
         api_version: of the payloads; None for the account's.
         connect: True for events of connected accounts, False for the account's own.
+        collected: deliveries are signed and kept in the record, and go nowhere.
     """
 
     url: str
-    secret: str
+    secret: str = field(repr=False)
     events: tuple[str, ...] = ("*",)
     api_version: str | None = None
     connect: bool = False
+    collected: bool = False
 
     def wants(self, event: Obj) -> bool:
         """Whether *event* goes there."""
@@ -116,12 +118,14 @@ class Delivery:
 
     Attributes:
         event_id, type: of the event.
-        endpoint: URL.
+        endpoint: URL, or the name of one that is collected.
         attempt: from 1.
         copy: from 1; higher for duplicates.
-        status: HTTP status; 0 when the connection failed.
+        status: HTTP status; 0 when the connection failed; 200 when it was collected.
         error: class name of the connection's error, "" for none.
         gave_up: it was the last attempt, and it failed.
+        body: what was sent, byte for byte.
+        signature: the `Stripe-Signature` header that went with it.
     """
 
     event_id: str
@@ -132,6 +136,17 @@ class Delivery:
     status: int
     error: str = ""
     gave_up: bool = False
+    body: bytes = field(default=b"", repr=False)
+    signature: str = field(default="", repr=False)
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the endpoint answered 2xx."""
+        return 200 <= self.status < 300
+
+    def as_json(self) -> Obj:
+        """Return what the HTTP control answers with: all but body and signature."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("body", "signature")}
 
 
 def sign(body: bytes, secret: str, timestamp: int) -> str:
@@ -165,6 +180,17 @@ def endpoint(url: str, secret: str, events: Iterable[str], api_version: str | No
     """
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise ValueError("an endpoint needs an http or https URL")
+    return replace(collected(url, secret, events, api_version, connect=connect), collected=False)
+
+
+def collected(name: str, secret: str, events: Iterable[str], api_version: str | None, *, connect: bool) -> Endpoint:
+    """
+    Return an endpoint that is never posted to.
+
+    Raises:
+        ValueError: the secret does not begin with `whsec_`.
+    """
     if not secret.startswith("whsec_"):
         raise ValueError("an endpoint's secret begins with whsec_")
-    return Endpoint(url, secret, (events,) if isinstance(events, str) else tuple(events), api_version, connect)
+    named = (events,) if isinstance(events, str) else tuple(events)
+    return Endpoint(name, secret, named, api_version, connect, collected=True)

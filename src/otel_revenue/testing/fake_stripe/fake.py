@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from . import billing_api, books, catalogue, checkout, links, payments, sessions
 from .api import Api, Received, Trouble
 from .buyer import Buyer, instrument
-from .deliveries import Behaviour, Delivery, Endpoint, endpoint, payload, rendered, sign
+from .deliveries import Behaviour, Delivery, Endpoint, collected, endpoint, payload, rendered, sign
 from .server import Server, application
 from .webhooks import Webhooks
 from .world import API_VERSION, Scope, World
@@ -39,7 +39,8 @@ class FakeStripe:
         seed: for ids, shuffles and drops; the same seed and the same calls give the same run.
         clock: seconds since the epoch, for objects and events. Signatures use the real time.
         api_version: of the account.
-        api_key: the one key that is accepted; None for any test key.
+        api_key: the one key that is accepted; None for any of the right mode.
+        livemode: say that everything is real money, take `sk_live_` keys and make `cs_live_` ids. No money moves.
         cut_references: cut session ids in `payment_details.order_reference` to 25 characters, as Stripe sometimes does.
 
     Everything is safe to call from any thread.
@@ -53,15 +54,17 @@ class FakeStripe:
         clock: Callable[[], float] = time.time,
         api_version: str = API_VERSION,
         api_key: str | None = None,
+        livemode: bool = False,
         cut_references: bool = False,
     ) -> None:
-        self.api_key = api_key or API_KEY
+        self.api_key = api_key or (API_KEY.replace("_test_", "_live_") if livemode else API_KEY)
         self.latency = 0.0
         self.webhooks = Webhooks(rng=random.Random(seed + 1))  # noqa: S311  reproducible, no secret
         self._world = World(
             rng=random.Random(seed),  # noqa: S311  reproducible, no secret
             clock=clock,
             api_version=api_version,
+            livemode=livemode,
             dispatch=self._dispatch,
         )
         self._world.cut_references = cut_references
@@ -127,6 +130,28 @@ class FakeStripe:
             ValueError: the URL or the secret is malformed.
         """
         added = endpoint(url, secret, events, api_version, connect=connect)
+        self.webhooks.add(added)
+        return added
+
+    def collect(
+        self,
+        name: str = "collected",
+        *,
+        secret: str = WEBHOOK_SECRET,
+        events: Iterable[str] = ("*",),
+        api_version: str | None = None,
+        connect: bool = False,
+    ) -> Endpoint:
+        """
+        Sign events from now on and keep them in `deliveries`, without sending them anywhere.
+
+        For tests that post `delivery.body` and `delivery.signature` to their application themselves, in the order and
+        as often as they like. *name* stands where the URL of a real endpoint does; the rest as in `add_endpoint`.
+
+        Raises:
+            ValueError: the secret is malformed.
+        """
+        added = collected(name, secret, events, api_version, connect=connect)
         self.webhooks.add(added)
         return added
 
@@ -296,6 +321,20 @@ class FakeStripe:
             return copy.deepcopy(self._world.events)
 
     @property
+    def livemode(self) -> bool:
+        """Whether everything says that it is real money."""
+        return self._world.livemode
+
+    @property
+    def cut_references(self) -> bool:
+        """Whether session ids in `payment_details.order_reference` are cut to 25 characters; may be changed any time."""
+        return self._world.cut_references
+
+    @cut_references.setter
+    def cut_references(self, value: bool) -> None:
+        self._world.cut_references = value
+
+    @property
     def deliveries(self) -> list[Delivery]:
         """Every attempt to deliver so far."""
         return self.webhooks.deliveries
@@ -318,7 +357,7 @@ class FakeStripe:
     def sessions(self) -> list[Obj]:
         """Return copies of all Checkout Sessions of all accounts, oldest first."""
         with self._world.lock:
-            return [copy.deepcopy(session) for _, session in self._world.all("checkout.session")]
+            return [self._world.shown(session) for _, session in self._world.all("checkout.session")]
 
     def get(self, object_id: str) -> Obj | None:
         """Return a copy of any object, None when there is none of that id."""
@@ -328,7 +367,7 @@ class FakeStripe:
         with self._world.lock:
             account = self._world.account_of(object_id)
             obj = self._world.find(account, object_id) if account is not None else None
-            return copy.deepcopy(obj) if obj is not None and kind in ("", obj["object"]) else None
+            return self._world.shown(obj) if obj is not None and kind in ("", obj["object"]) else None
 
     def link_at(self, path: str) -> str | None:
         """Return the id of the Payment Link whose URL has *path*."""

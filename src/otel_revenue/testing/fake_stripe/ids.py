@@ -15,7 +15,7 @@ _ALPHABET: Final = string.ascii_letters + string.digits
 _FORMS: Final[dict[str, tuple[str, int]]] = {
     "balance_transaction": ("txn_3", 23),
     "charge": ("ch_3", 23),
-    "checkout.session": ("cs_test_a1", 56),
+    "checkout.session": ("cs_{mode}_a1", 56),
     "client_secret": ("secret_", 25),
     "coupon": ("", 8),
     "customer": ("cus_", 14),
@@ -31,7 +31,7 @@ _FORMS: Final[dict[str, tuple[str, int]]] = {
     "payment_intent": ("pi_3", 23),
     "payment_link": ("plink_1", 23),
     "payment_method": ("pm_1", 23),
-    "payment_record": ("pr_test_", 24),
+    "payment_record": ("pr_{mode}_", 24),
     "price": ("price_1", 23),
     "product": ("prod_", 14),
     "promotion_code": ("promo_1", 23),
@@ -49,13 +49,14 @@ _FORMS: Final[dict[str, tuple[str, int]]] = {
 class Ids:
     """Ids of one fake Stripe, in the order in which they are asked for."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, *, livemode: bool = False) -> None:
         self._rng = rng
+        self._mode = "live" if livemode else "test"
 
     def new(self, kind: str) -> str:
         """Return a fresh id for an object of *kind* (Stripe's `object` name, or one of a few things beside them)."""
         prefix, length = _FORMS[kind]
-        return prefix + "".join(self._rng.choices(_ALPHABET, k=length))
+        return prefix.format(mode=self._mode) + "".join(self._rng.choices(_ALPHABET, k=length))
 
     def digits(self, length: int) -> str:
         """Return random decimal digits."""

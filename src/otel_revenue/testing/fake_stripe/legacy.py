@@ -8,7 +8,6 @@ invoice. Source: Stripe changelog, 2025-03-31.basil.
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Final
 
 from . import billing
@@ -33,7 +32,7 @@ def knows(version: str, event_type: str) -> bool:
 
 def as_of(version: str | None, scope: Scope, obj: Obj) -> Obj:
     """Return a copy of *obj* as *version* shows it."""
-    shown = copy.deepcopy(obj)
+    shown = scope.world.shown(obj)
     if is_old(version):
         change = {
             "invoice": _invoice,
@@ -69,7 +68,8 @@ def _invoice(scope: Scope, shown: Obj) -> None:
         shown |= {"amount_paid": 0, "amount_remaining": shown["amount_due"]}
     for line in shown["lines"]["data"]:
         pricing = line.pop("pricing", None) or {}
-        line["price"] = copy.deepcopy(scope.find((pricing.get("price_details") or {}).get("price"), "price"))
+        price = scope.find((pricing.get("price_details") or {}).get("price"), "price")
+        line["price"] = scope.world.shown(price) if price else None
         line["plan"] = None
         line["subscription"] = details.get("subscription")
         line["type"] = "subscription" if details else "invoiceitem"

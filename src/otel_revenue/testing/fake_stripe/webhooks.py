@@ -168,7 +168,7 @@ class Webhooks:
         for lane in lanes:
             lane.join()
 
-    def done(self, lane: _Lane, job: _Job, status: int, error: str) -> None:
+    def done(self, lane: _Lane, job: _Job, signature: str, status: int, error: str) -> None:
         """Note the outcome of one attempt, and plan the next one if it failed."""
         behaviour = self.behaviour
         failed = not 200 <= status < 300
@@ -176,14 +176,16 @@ class Webhooks:
         with self._lock:
             self._log.append(
                 Delivery(
-                    job.event["id"],
-                    job.event["type"],
-                    lane.endpoint.url,
-                    job.attempt,
-                    job.copy,
-                    status,
-                    error,
-                    failed and last,
+                    event_id=job.event["id"],
+                    type=job.event["type"],
+                    endpoint=lane.endpoint.url,
+                    attempt=job.attempt,
+                    copy=job.copy,
+                    status=status,
+                    error=error,
+                    gave_up=failed and last,
+                    body=job.body,
+                    signature=signature,
                 )
             )
             if failed and not last:
@@ -215,7 +217,11 @@ class _Lane:
         self._threads: list[threading.Thread] = []
 
     def push(self, job: _Job, wait: float, lock: threading.Condition) -> None:
-        """Queue *job* for *wait* seconds from now."""
+        """Queue *job* for *wait* seconds from now; what is collected goes into the record at once."""
+        if self.endpoint.collected:
+            self.pending += 1
+            self._sender.done(self, job, self._sender.header(job.body, self.endpoint.secret), 200, "")
+            return
         heapq.heappush(self._due, (time.monotonic() + wait, next(self._numbers), job))
         self.pending += 1
         while len(self._threads) < self._sender.behaviour.concurrency:
@@ -231,8 +237,9 @@ class _Lane:
 
     def _run(self) -> None:
         while (job := self._next()) is not None:
-            status, error = self._post(job)
-            self._sender.done(self, job, status, error)
+            signature = self._sender.header(job.body, self.endpoint.secret)
+            status, error = self._post(job, signature)
+            self._sender.done(self, job, signature, status, error)
 
     def _next(self) -> _Job | None:
         condition = self._sender.condition
@@ -244,14 +251,14 @@ class _Lane:
                 condition.wait(wait)
         return None
 
-    def _post(self, job: _Job) -> tuple[int, str]:
+    def _post(self, job: _Job, signature: str) -> tuple[int, str]:
         target = urlsplit(self.endpoint.url)
         kind = http.client.HTTPSConnection if target.scheme == "https" else http.client.HTTPConnection
         connection = kind(target.hostname or "", target.port, timeout=self._sender.behaviour.timeout)
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
-            "Stripe-Signature": self._sender.header(job.body, self.endpoint.secret),
+            "Stripe-Signature": signature,
         }
         path = (target.path or "/") + (f"?{target.query}" if target.query else "")
         try:

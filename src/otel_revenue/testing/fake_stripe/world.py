@@ -35,14 +35,22 @@ class World:
         rng: where ids come from.
         clock: seconds since the epoch.
         api_version: of the account; what events say unless an endpoint has its own.
+        livemode: what every object and event says.
         dispatch: gets the events of each operation, in their order, when it is over.
     """
 
     def __init__(
-        self, *, rng: random.Random, clock: Callable[[], float], api_version: str, dispatch: Callable[[list[Obj]], None]
+        self,
+        *,
+        rng: random.Random,
+        clock: Callable[[], float],
+        api_version: str,
+        livemode: bool,
+        dispatch: Callable[[list[Obj]], None],
     ) -> None:
         self.lock = threading.RLock()
-        self.ids = Ids(rng)
+        self.ids = Ids(rng, livemode=livemode)
+        self.livemode = livemode
         self.api_version = api_version
         self.url = ""
         self.cut_references = False
@@ -57,6 +65,13 @@ class World:
         self._after: list[Callable[[], None]] = []
         self._fresh: list[Obj] = []
         self._depth = 0
+
+    def shown(self, obj: Obj) -> Obj:
+        """Return a copy of *obj* that says the right `livemode` everywhere."""
+        copied = copy.deepcopy(obj)
+        if self.livemode:
+            _live(copied)
+        return copied
 
     def now(self) -> int:
         """Return the time in whole seconds, as Stripe's objects have it."""
@@ -107,6 +122,17 @@ class World:
         """Keep a new event; it goes out at the end of the operation."""
         self.events.append(event)
         self._fresh.append(event)
+
+
+def _live(value: Any) -> None:
+    if isinstance(value, dict):
+        if "livemode" in value:
+            value["livemode"] = True
+        for item in value.values():
+            _live(item)
+    elif isinstance(value, list):
+        for item in value:
+            _live(item)
 
 
 @dataclass(frozen=True)
@@ -166,7 +192,7 @@ class Scope:
 
     def emit(self, kind: str, obj: Obj, previous: Obj | None = None) -> Obj:
         """Record an event about *obj* as it is now; *previous* holds the old values of what changed."""
-        data: Obj = {"object": copy.deepcopy(obj)}
+        data: Obj = {"object": self.world.shown(obj)}
         if previous is not None:
             data["previous_attributes"] = copy.deepcopy(previous)
         event: Obj = {
@@ -175,7 +201,7 @@ class Scope:
             "api_version": self.world.api_version,
             "created": self.now,
             "data": data,
-            "livemode": False,
+            "livemode": self.world.livemode,
             "pending_webhooks": 0,
             "request": {"id": self.request_id, "idempotency_key": self.idempotency_key},
             "type": kind,
