@@ -28,6 +28,7 @@ _IDS: Final = {
     "subscription": "stripe.subscription.id",
     "link": "stripe.payment_link.id",
 }
+_ALIASES: Final = {"session": "cs", "intent": "pi", "charge": "ch", "invoice": "in"}
 _COUNTRY_KINDS: Final = {"bind": "request", "card_issuer": "card_issuer"}
 
 
@@ -52,7 +53,7 @@ def paid_attributes(payment: Payment, settings: Settings) -> dict[str, Any]:
     attributes["payment_kind"] = _lowest(payment.labels, "kind")
     attributes["payment_method_type"] = _lowest(payment.labels, "method")
     for name, wire in _IDS.items():
-        attributes[wire] = _lowest(payment.labels, name)
+        attributes[wire] = _lowest(payment.labels, name) or _alias(payment, name)
     attributes["stripe.account.id"] = payment.canonical.account
     if payment.created_ns and payment.at_ns >= payment.created_ns:
         attributes["time_to_pay_ms"] = (payment.at_ns - payment.created_ns) // 10**6
@@ -127,6 +128,11 @@ def _put_split(attributes: dict[str, Any], payment: Payment) -> None:
     for name in ("discount", "tax", "shipping"):
         if name in split:
             put_amount(attributes, name, split[name], payment.currency)
+
+
+def _alias(payment: Payment, name: str) -> str | None:
+    """Return an id that another object only referred to: a Session names its PaymentIntent before that is heard of."""
+    return min((a.id for a in payment.aliases if a.kind == _ALIASES.get(name)), default=None)
 
 
 def _resolve(labels: Labels, name: str, sources: Sequence[str]) -> tuple[str, Any]:
