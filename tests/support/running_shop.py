@@ -1,115 +1,135 @@
-"""A shop's code in the real stripe library, pointed at a FakeStripe; and how what was paid is written down."""
+"""The example shop as users run it: unmodified, in a process of its own, under `opentelemetry-instrument`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stripe import StripeClient
+import requests
 
 if TYPE_CHECKING:
     from otel_revenue.testing import FakeStripe
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+SHOP = REPOSITORY / "examples" / "shop_fastapi"
+INSTRUMENT = Path(sys.executable).with_name("opentelemetry-instrument")
 
-CONNECTED = "acct_1FakeConnectedShop"
-"""A connected account, for direct charges."""
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
-@dataclass(frozen=True)
-class Payment:
+@dataclass
+class RunningShop:
     """
-    One taking of money.
+    One shop. `environ` is added to its environment; `command` replaces what is run under the instrumentation.
 
-    `kind` says whose id the canonical one is: "invoice" for billing, else "payment_intent", "charge", or (where
-    nothing was due) "checkout.session". Minor units; the currency in Stripe's lower case.
+    The store and the log survive restarts: start it again after `kill` or `stop`.
     """
 
-    kind: str
-    id: str
-    amount_minor: int
-    currency: str
-    livemode: bool
-    account: str
-    session: str | None = None
-    order_id: str | None = None
+    fake: FakeStripe
+    folder: Path
+    otlp: str
+    environ: dict[str, str] = field(default_factory=dict)
+    command: list[str] = field(default_factory=list)
+    port: int = field(default_factory=free_port)
+    cwd: Path = SHOP
+    instrumented: bool = True
+    _process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
-@dataclass(frozen=True)
-class Truth:
-    """What was paid, oldest first; and what was completed for nothing (no order unless zero amounts are asked for)."""
+    @property
+    def store(self) -> Path:
+        return self.folder / "store"
 
-    payments: tuple[Payment, ...] = ()
-    free: tuple[Payment, ...] = ()
+    @property
+    def log(self) -> str:
+        return (self.folder / "shop.log").read_text(errors="replace")
 
+    def __enter__(self) -> RunningShop:
+        return self.start()
 
-class Shop:
-    """A shop's code: the real library, pointed at the fake."""
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
-    def __init__(self, fake: FakeStripe, account: str = "") -> None:
-        client: Any = StripeClient(
-            fake.api_key, base_addresses={"api": fake.url}, stripe_account=account or None, max_network_retries=0
-        )
-        self.fake = fake
-        self.account = account
-        self.api = getattr(client, "v1", client)
-
-    def session(self, amount: int = 4999, currency: str = "eur", order_id: str = "order-1", **more: Any) -> Any:
-        """A Checkout Session for one article; in subscription mode, for one a month."""
-        return self.api.checkout.sessions.create(
-            {
-                "mode": "payment",
-                "success_url": "https://shop.example/thanks",
-                "metadata": {"order_id": order_id, "tier": "pro"},
-                "line_items": [
-                    {"quantity": 1, "price_data": price_data(amount, currency, more.get("mode", "payment"))}
-                ],
-                **more,
-            }
-        )
-
-    def customer(self, **more: Any) -> Any:
-        """A customer with a card that works."""
-        return self.api.customers.create(
-            {
-                "email": "jane@example.org",
-                "name": "Jane Doe",
-                "payment_method": "pm_card_visa",
-                "invoice_settings": {"default_payment_method": "pm_card_visa"},
-                **more,
-            }
-        )
-
-    def invoice(self, customer: str, *amounts: int, currency: str = "eur", **more: Any) -> Any:
-        """An open invoice."""
-        for amount in amounts:
-            self.api.invoice_items.create(
-                {"customer": customer, "amount": amount, "currency": currency, "description": "Posters"}
+    def start(self) -> RunningShop:
+        server = [sys.executable, "-m", "uvicorn", "shop:app", "--host", "127.0.0.1", "--port", str(self.port)]
+        with (self.folder / "shop.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*([str(INSTRUMENT)] if self.instrumented else []), *(self.command or server)],
+                cwd=self.cwd,
+                env=self._environment(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
             )
-        draft = self.api.invoices.create(
-            {"customer": customer, "pending_invoice_items_behavior": "include", "auto_advance": False, **more}
-        )
-        return self.api.invoices.finalize_invoice(draft.id)
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            if self._process.poll() is not None:
+                raise AssertionError(f"the shop ended:\n{self.log}")
+            try:
+                if requests.get(f"{self.url}/healthz", timeout=5).ok:
+                    return self
+            except requests.ConnectionError:
+                time.sleep(0.05)
+        raise AssertionError(f"the shop does not answer:\n{self.log}")
 
-    def intent(self, amount: int = 4999, currency: str = "eur", **more: Any) -> Any:
-        """A PaymentIntent without Checkout."""
-        return self.api.payment_intents.create({"amount": amount, "currency": currency, **more})
+    def _environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "STRIPE_"))}
+        return {
+            **kept,
+            "HOME": str(self.folder),
+            "STRIPE_API_KEY": self.fake.api_key,
+            "STRIPE_API_BASE": self.fake.url,
+            "STRIPE_WEBHOOK_SECRET": "whsec_fake_stripe_on_loopback",
+            "SHOP_BASE_URL": self.url,
+            "SHOP_DATABASE": str(self.folder / "shop.db"),
+            "OTEL_SERVICE_NAME": "postercraft",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.otlp,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+            "OTEL_BSP_SCHEDULE_DELAY": "200",
+            "OTEL_REVENUE_STORE": str(self.store),
+            **self.environ,
+        }
 
-    def paid(self, session_id: str, amount: int, currency: str = "eur", order_id: str = "order-1") -> Payment:
-        """The payment behind a one-off Session."""
-        session = self.api.checkout.sessions.retrieve(session_id)
-        intent = session.payment_intent
-        return self.payment("payment_intent", intent, amount, currency, session=session_id, order_id=order_id)
+    def kill(self) -> None:
+        """Kill -9: nothing of ours gets to run."""
+        self._end(signal.SIGKILL)
 
-    def invoiced(self, invoice_id: str, amount: int, currency: str = "eur", **more: Any) -> Payment:
-        """The payment that an invoice is."""
-        return self.payment("invoice", invoice_id, amount, currency, **more)
+    def stop(self) -> int:
+        """Stop it as an orchestrator does; returns the exit code."""
+        return self._end(signal.SIGTERM)
 
-    def payment(self, kind: str, object_id: str, amount: int, currency: str, **more: Any) -> Payment:
-        """One payment of this shop."""
-        return Payment(kind, object_id, amount, currency, self.fake.livemode, self.account, **more)
+    def _end(self, number: int) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        if process.poll() is None:
+            process.send_signal(number)
+        return process.wait(30)
 
+    def order(self, **cart: Any) -> dict[str, Any]:
+        """Put an order; returns what the shop answers."""
+        body = {"tier": "basic", "currency": "eur", "lines": [{"sku": "poster-a3", "quantity": 2}], **cart}
+        answer = requests.post(f"{self.url}/checkout", json=body, timeout=20)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
 
-def price_data(amount: int, currency: str, mode: str) -> dict[str, Any]:
-    recurring = {"recurring": {"interval": "month"}} if mode == "subscription" else {}
-    product = {"name": "Poster A3", "metadata": {"sku": "poster-a3"}}
-    return {"currency": currency, "unit_amount": amount, "product_data": product, **recurring}
+    def webhook(self, body: bytes, signature: str) -> int:
+        """Deliver a webhook; returns the shop's status."""
+        headers = {"Stripe-Signature": signature, "Content-Type": "application/json"}
+        return requests.post(f"{self.url}/webhooks/stripe", data=body, headers=headers, timeout=20).status_code
