@@ -110,6 +110,7 @@ class Worker:
         self._lease_ns = int(lease_s * _SECOND)
         self._clock_ns = clock_ns
         self._wake = threading.Event()
+        self._urgent = threading.Event()
         self._state = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
@@ -139,11 +140,14 @@ class Worker:
             # The pass that is under way may have passed our event already: the one after it has not.
             wanted = self._passes + 2
             self._hurry += 1
+            self._urgent.set()
             self._wake.set()
             self._state.wait_for(
                 lambda: self._passes >= wanted or (self._passes == wanted - 1 and not self._drained), timeout_s
             )
             self._hurry -= 1
+            if not self._hurry:
+                self._urgent.clear()
             return self._passes >= wanted and self._drained
 
     def stop(self, timeout_s: float) -> None:
@@ -151,6 +155,7 @@ class Worker:
         end = time.monotonic() + timeout_s
         self.flush(timeout_s)
         self._stopping = True
+        self._urgent.set()
         self._wake.set()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
@@ -176,7 +181,7 @@ class Worker:
                 continue
             pause = _IDLE_S if next_ns is None else min(_IDLE_S, max(0.0, (next_ns - self._clock_ns()) / _SECOND))
             if self._wake.wait(pause) and not self._hurry and not self._stopping and self._linger_s:
-                time.sleep(self._linger_s)
+                self._urgent.wait(self._linger_s)
 
     def run_once(self, *, hurry: bool = False) -> tuple[int | None, bool]:
         """
