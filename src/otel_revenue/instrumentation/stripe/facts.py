@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_revenue.ledger.model import Facts, Labels, merge_labels
 
 from . import objects
-from .objects import Picked, Reader, id_of, mapping, seconds_ns
+from .picked import Picked, Reader, id_of, mapping, put_common, seconds_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,6 +47,10 @@ CREATIONS: Final = {
 """POSTs that begin a payment, and the object they answer with."""
 
 
+BEFORE_PAYMENT: Final = 0.5
+"""Added to the ranks of what a creation answers: amounts and labels can change until the buyer pays."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """
@@ -55,7 +59,8 @@ class Reading:
     Attributes:
         facts: for the ledger; empty when the event says nothing about money taken.
         kind: the event's type or the object's name, from a fixed set ("other" for the rest): for counting.
-        problem: a constant, set when it speaks of money and could not be read.
+        problem: a constant, set when it speaks of money and could not be read. There may be facts all the same: ids and
+            labels, without evidence.
         ids: ids of the event and the object, as far as they are well-formed.
         traceparent: of the request that led to this payment, as the signed body says.
     """
@@ -88,19 +93,20 @@ def from_event(
     ids = tuple(i for i in (id_of(body), id_of(obj)) if i)
     if not obj or obj.get("object") not in (None, name):
         return Reading(kind=kind, problem="object_missing", ids=ids)
+    account = id_of(body.get("account"))
+    if body.get("account") and not account:
+        # In another account's name the same payment would be another one.
+        return Reading(kind=kind, problem="account_malformed", ids=ids)
     livemode = body.get("livemode")
     reader = make_reader(
-        account=id_of(body.get("account")),
+        account=account,
         at_ns=seconds_ns(body.get("created")) or now_ns,
         livemode=livemode if isinstance(livemode, bool) else None,
     )
     extra = {"at_capture": True} if kind == "charge.captured" else {}
     picked = read(obj, reader, paid=True, **extra)
-    if picked.problem:
-        return Reading(kind=kind, problem=picked.problem, ids=ids)
-    if not picked.aliases:
-        return Reading(kind=kind)
-    return Reading((_facts(picked, seen=seen),), kind, ids=ids, traceparent=picked.traceparent)
+    found = (_facts(picked, seen=seen),) if picked.aliases else ()
+    return Reading(found, kind, problem=picked.problem, ids=ids, traceparent=picked.traceparent)
 
 
 def from_answer(
@@ -153,20 +159,24 @@ def _creation(name: str, body: Mapping[str, Any], reader: Reader, requested: Lab
     if name == "subscription":
         return _subscription(body, reader, requested, traceparent)
     picked = _READERS[name](body, reader, paid=False)
-    if not picked.aliases:
-        return []
-    merge_labels(picked.labels, requested)
     picked.settles = True
-    return [_facts(picked, created=True, traceparent=traceparent)]
+    return _begun(picked, requested, traceparent)
 
 
 def _subscription(body: Mapping[str, Any], reader: Reader, requested: Labels, traceparent: str) -> list[Facts]:
     """A subscription has no payment of its own: its first invoice is what will be paid."""
     picked = Picked(aliases=reader.alias(objects.INVOICE, body.get("latest_invoice")), billing=True)
+    put_common(picked, body, reader, rank=3)
+    picked.label("subscription", "subscription", 3, id_of(body))
+    return _begun(picked, requested, traceparent)
+
+
+def _begun(picked: Picked, requested: Labels, traceparent: str) -> list[Facts]:
     if not picked.aliases:
         return []
-    objects.read_common(picked, body, reader, rank=3)
-    picked.label("subscription", "subscription", 3, id_of(body))
+    for candidates in picked.labels.values():
+        for candidate in candidates.values():
+            candidate[0] += BEFORE_PAYMENT
     merge_labels(picked.labels, requested)
     return [_facts(picked, created=True, traceparent=traceparent)]
 
@@ -175,13 +185,14 @@ def _told(name: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the objects in an answer that may say "paid": itself, and payment objects expanded in it."""
     told = [dict(body)] if name in _READERS else []
     for key in ("payment_intent", "latest_invoice", "invoice", "latest_charge", "charge"):
-        inner = body.get(key)
-        if isinstance(inner, dict) and inner.get("object") in _READERS:
-            told.append(inner)
-            deeper = inner.get("payment_intent")
-            if isinstance(deeper, dict) and deeper.get("object") == "payment_intent":
-                told.append(deeper)
+        inner = mapping(body.get(key))
+        told += [obj for obj in (inner, mapping(inner.get("payment_intent"))) if _is_read(obj)]
     return told
+
+
+def _is_read(obj: Mapping[str, Any]) -> bool:
+    name = obj.get("object")
+    return isinstance(name, str) and name in _READERS
 
 
 def _facts(

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from .picked import as_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -88,9 +90,8 @@ def _value(line: Mapping[str, Any], name: str, clean: Callable[[str], str | None
         found = _price(line).get(name[6:])
     elif name == "product.id":
         found = _product(line).get("id")
-    if isinstance(found, bool) or not isinstance(found, (str, int)):
-        return None
-    return clean(str(found).strip()) or None
+    text = as_text(found)
+    return (clean(text) or None) if text else None
 
 
 def _price(line: Mapping[str, Any]) -> dict[str, Any]:
