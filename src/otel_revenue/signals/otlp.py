@@ -23,6 +23,7 @@ _fixed64 = struct.Struct("<Q").pack
 _fixed32 = struct.Struct("<I").pack
 _double = struct.Struct("<d").pack
 _MASK64: Final = 2**64 - 1
+_LONGEST_INT: Final = 4096  # bits; Python refuses to write much longer ones as text
 
 
 def varint(value: int) -> bytes:
@@ -81,6 +82,8 @@ def _any(value: Any) -> bytes:
         return _any_float(value)
     if isinstance(value, (list, tuple)):
         return _any_list(value)
+    if isinstance(value, bytes):
+        return _delimited(b"\x3a", value)
     raise TypeError(f"{type(value).__name__} is no OTLP value of ours")
 
 
@@ -134,6 +137,10 @@ def _tail(event_name: str, severity_number: int, severity_text: str) -> bytes:
     )
 
 
+def _time(ns: int) -> bytes:
+    return _fixed64(ns if 0 <= ns <= _MASK64 else 0)
+
+
 def encode_log_record(
     *,
     time_ns: int,
@@ -150,13 +157,13 @@ def encode_log_record(
     Encode one `LogRecord`.
 
     Args:
-        time_ns: when it happened, nanoseconds since the epoch.
+        time_ns: when it happened, nanoseconds since the epoch; beyond 64 bits it becomes 0, OTLP's word for unknown.
         observed_ns: when it was learnt.
         attributes: each encoded and framed by an `encoder`.
         trace_id, span_id, flags: of the request; zeros outside a trace.
     """
-    head = b"\x09" + _fixed64(time_ns) + _tail(event_name, severity_number, severity_text)
-    tail = b"\x59" + _fixed64(observed_ns)
+    head = b"\x09" + _time(time_ns) + _tail(event_name, severity_number, severity_text)
+    tail = b"\x59" + _time(observed_ns)
     if trace_id and span_id:
         tail = (
             b"\x45"
@@ -171,12 +178,20 @@ def encode_log_record(
 
 
 def encode_resource(attributes: Mapping[str, Any]) -> bytes:
-    """Encode a `Resource`; values of other types than OTLP's become text."""
-    pairs = (
-        (key, value if isinstance(value, (str, bool, int, float, list, tuple)) else str(value))
-        for key, value in attributes.items()
-    )
-    return b"".join(_delimited(b"\x0a", encode_key_value(key, value)) for key, value in pairs)
+    """Encode a `Resource`; values that OTLP has no type for become text, so this never fails on what an application declares."""
+    return b"".join(_delimited(b"\x0a", encode_key_value(key, _plain(value))) for key, value in attributes.items())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_plain_scalar(item) for item in value]
+    return _plain_scalar(value)
+
+
+def _plain_scalar(value: Any) -> Any:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return str(value) if value.bit_length() < _LONGEST_INT else "integer too large"
+    return value if isinstance(value, (str, bool, int, float, bytes)) else str(value)
 
 
 def encode_scope(name: str, version: str) -> bytes:

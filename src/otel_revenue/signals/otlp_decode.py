@@ -5,10 +5,15 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+MAX_DEPTH: Final = 8
+"""How deep lists and maps may be nested in a value."""
+
+_FIELD_NUMBERS: Final = 2**29
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +55,12 @@ def decode_log_record(data: bytes) -> DecodedRecord:
         elif number in (3, 12):
             values["severity_text" if number == 3 else "event_name"] = _string(value)
         elif number == 6:
-            key, item = _key_value(_bytes(value))
+            key, item = _key_value(_bytes(value), depth=0)
             values["attributes"][key] = item
         elif number == 8:
             values["flags"] = _integer(value)
         elif number in (9, 10):
-            values["trace_id" if number == 9 else "span_id"] = int.from_bytes(_bytes(value), "big")
+            values["trace_id" if number == 9 else "span_id"] = _id(value, 16 if number == 9 else 8)
     return DecodedRecord(**values)
 
 
@@ -78,18 +83,41 @@ def decode_export_logs_response(data: bytes) -> PartialSuccess:
     return PartialSuccess(rejected, message)
 
 
-def _key_value(data: bytes) -> tuple[str, Any]:
+def decode_retry_delay(data: bytes) -> float | None:
+    """
+    Return the seconds of the `google.rpc.RetryInfo` in a `google.rpc.Status` (gRPC's `grpc-status-details-bin`), None without one.
+
+    Raises:
+        ValueError: malformed bytes.
+    """
+    for number, detail in _fields(data):
+        if number != 3:
+            continue
+        kind, body = "", b""
+        for inner, item in _fields(_bytes(detail)):
+            if inner == 1:
+                kind = _string(item)
+            elif inner == 2:
+                body = _bytes(item)
+        if kind.rpartition("/")[2] == "google.rpc.RetryInfo":
+            delay = next((_bytes(item) for inner, item in _fields(body) if inner == 1), b"")
+            parts = {inner: _signed(_integer(item)) for inner, item in _fields(delay)}
+            return parts.get(1, 0) + parts.get(2, 0) / 1e9
+    return None
+
+
+def _key_value(data: bytes, depth: int) -> tuple[str, Any]:
     key, value = "", None
     for number, item in _fields(data):
         if number == 1:
             key = _string(item)
         elif number == 2:
-            value = _any(_bytes(item), depth=0)
+            value = _any(_bytes(item), depth)
     return key, value
 
 
 def _any(data: bytes, depth: int) -> Any:
-    if depth > 8:
+    if depth > MAX_DEPTH:
         raise ValueError("nested too deeply")
     result: Any = None
     for number, value in _fields(data):
@@ -104,7 +132,7 @@ def _any(data: bytes, depth: int) -> Any:
         elif number == 5:
             result = [_any(_bytes(item), depth + 1) for inner, item in _fields(_bytes(value)) if inner == 1]
         elif number == 6:
-            result = dict(_key_value(_bytes(item)) for inner, item in _fields(_bytes(value)) if inner == 1)
+            result = dict(_key_value(_bytes(item), depth + 1) for inner, item in _fields(_bytes(value)) if inner == 1)
         elif number == 7:
             result = _bytes(value)
     return result
@@ -115,8 +143,8 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     while at < end:
         tag, at = _varint(data, at)
         number, wire = tag >> 3, tag & 7
-        if number == 0:
-            raise ValueError("field number 0")
+        if not 0 < number < _FIELD_NUMBERS:
+            raise ValueError("no such field number")
         if wire == 0:
             value, at = _varint(data, at)
             yield number, value
@@ -157,6 +185,13 @@ def _bytes(value: int | bytes) -> bytes:
     if isinstance(value, int):
         raise ValueError("bytes were expected")  # noqa: TRY004 - as above
     return value
+
+
+def _id(value: int | bytes, size: int) -> int:
+    data = _bytes(value)
+    if len(data) not in (0, size):
+        raise ValueError("an id of another length")
+    return int.from_bytes(data, "big")
 
 
 def _string(value: int | bytes) -> str:
