@@ -41,10 +41,11 @@ class Span:
 
 @dataclass
 class Receiver:
-    """`status` is answered to /v1/logs while it is not 200; `port` 0 picks one."""
+    """`status` is answered to /v1/logs while it is not 200, after `delay_s` seconds; `port` 0 picks one."""
 
     port: int = 0
     status: int = 200
+    delay_s: float = 0.0
     logs: list[Log] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     metrics: dict[str, list[tuple[dict[str, Any], float]]] = field(default_factory=dict)
@@ -63,6 +64,8 @@ class Receiver:
                 status = receiver.status if self.path == "/v1/logs" else 200
                 if status == 200:
                     receiver.take(self.path, body)
+                if self.path == "/v1/logs":
+                    time.sleep(receiver.delay_s)
                 answer = ExportLogsServiceResponse().SerializeToString() if status == 200 else b""
                 self.send_response(status)
                 self.send_header("Content-Type", "application/x-protobuf")

@@ -86,8 +86,9 @@ class Process:
             ticks=(self._join_kept, self._release_due, self._tidy),
             on_refused=self._keep_refused,
             linger_s=settings.linger,
-            # Longer than a halved batch takes, or two processes send the same row.
-            lease_s=3 * plan.otlp.timeout_s + 5,
+            # Longer than one request takes, or two processes send the same row; no longer, since a row that a dead
+            # process held waits that long. Halving a refused batch may outlast it: doubled then, and deduped by id.
+            lease_s=plan.otlp.timeout_s + 5,
         )
         self._tidy_ns = 0
         self._gauges: tuple[float, dict[str, Any]] = (-_GAUGES_S, {})
