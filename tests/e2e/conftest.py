@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support.receiver import Receiver
-from support.running_shop import RunningShop
 
 from otel_revenue.testing import FakeStripe
+from support.receiver import Receiver
+from support.running_shop import RunningShop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,15 +7,15 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+
 from support.receiver import wait_for
 from support.running_shop import SHOP, RunningShop
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.receiver import Log, Receiver, Span
-
     from otel_revenue.testing import FakeStripe
+    from support.receiver import Log, Receiver, Span
 
 SERVER, CLIENT = 2, 3
 
