@@ -8,6 +8,7 @@ from .books import Booked
 from .buyer import Buyer
 from .deliveries import Behaviour, Delivery, Endpoint
 from .fake import API_KEY, WEBHOOK_SECRET, FakeStripe
+from .summary import Sum, Traffic
 
 __all__ = [
     "API_KEY",
@@ -19,4 +20,6 @@ __all__ = [
     "Endpoint",
     "FakeStripe",
     "Received",
+    "Sum",
+    "Traffic",
 ]

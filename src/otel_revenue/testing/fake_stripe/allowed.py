@@ -130,6 +130,49 @@ ROUTES: Final[dict[str, frozenset[str]]] = {
         active created currency ending_before expand limit lookup_keys product recurring starting_after type
         """
     ),
+    "POST /v1/products/{}": _words(
+        """
+        active default_price description expand images marketing_features metadata name package_dimensions
+        shippable statement_descriptor tax_code tax_details unit_label url
+        """
+    ),
+    "POST /v1/prices/{}": _words(
+        """
+        active currency_options expand lookup_key metadata nickname tax_behavior transfer_lookup_key
+        """
+    ),
+    "POST /v1/coupons/{}": _words("currency_options expand metadata name"),
+    "POST /v1/promotion_codes/{}": _words("active expand metadata restrictions"),
+    "POST /v1/tax_rates/{}": _words(
+        """
+        active country description display_name expand jurisdiction metadata state tax_type
+        """
+    ),
+    "POST /v1/payment_links/{}": _words(
+        """
+        active after_completion allow_promotion_codes automatic_tax billing_address_collection custom_fields
+        custom_text customer_creation expand inactive_message invoice_creation line_items metadata
+        name_collection optional_items payment_intent_data payment_method_collection payment_method_options
+        payment_method_types phone_number_collection restrictions shipping_address_collection submit_type
+        subscription_data tax_id_collection
+        """
+    ),
+    "GET /v1/payment_links": _words("active ending_before expand limit starting_after"),
+    "POST /v1/setup_intents": _words(
+        """
+        allowed_payment_method_types attach_to_self automatic_payment_methods confirm confirmation_token customer
+        customer_account description excluded_payment_method_types expand flow_directions mandate_data metadata
+        on_behalf_of payment_method payment_method_configuration payment_method_data payment_method_options
+        payment_method_types return_url single_use usage use_stripe_sdk
+        """
+    ),
+    "POST /v1/setup_intents/{}/confirm": _words(
+        """
+        confirmation_token expand mandate_data payment_method payment_method_data payment_method_options
+        return_url use_stripe_sdk
+        """
+    ),
+    "POST /v1/setup_intents/{}/cancel": _words("cancellation_reason expand"),
     "POST /v1/coupons": _words(
         """
         amount_off applies_to currency currency_options duration duration_in_months expand id max_redemptions

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from .world import Obj, World
 
 _KEY: Final = re.compile(r"(?:sk|rk)_(test|live)_\w{3,240}")
+_ACCOUNT: Final = re.compile(r"acct_\w{1,64}")
+_LOG: Final = logging.getLogger(__name__)
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
@@ -113,6 +116,14 @@ class Api:
             )
             return answer
 
+    def refuse(self, method: str, path: str, message: str, status: int) -> Answer:
+        """Answer a request that is not even looked at."""
+        with self.world.lock:
+            scope = Scope(self.world, request_id=self.world.ids.new("request"), version="")
+            answer = _failed(scope, invalid(message, status=status, executed=False))
+            self.received.append(Received(method, path, {}, {}, "", "", status, scope.request_id or ""))
+            return answer
+
     def _answer(
         self, scope: Scope, method: str, path: str, query: str, body: bytes, headers: Mapping[str, str]
     ) -> tuple[Answer, Obj, bool]:
@@ -121,19 +132,23 @@ class Api:
             params = _decoded(query, body)
             self._check_key(headers.get("authorization", ""))
             self._check_trouble(path)
+            _check_account(scope.account)
             key = scope.idempotency_key if method == "POST" else None
             if key is None:
                 return self._run(scope, method, path, params), params, False
             print_ = idempotency.fingerprint(method, path, params)
-            earlier = self.keys.earlier(scope.account, key, print_)
+            earlier = self.keys.earlier(scope.account, key, path, print_)
             if earlier is not None:
                 again = {"Idempotent-Replayed": "true", "Original-Request": earlier.request_id}
                 return _with(scope, earlier.status, earlier.body, again), params, True
-            return self._keep(scope, key, print_, lambda: self._run(scope, method, path, params)), params, False
+            return self._keep(scope, key, path, print_, lambda: self._run(scope, method, path, params)), params, False
         except StripeFailure as failure:
             return _failed(scope, failure), params, False
+        except Exception:  # noqa: BLE001 - a fault of the fake: answered as Stripe would, and logged with its place
+            _LOG.exception("%s %s", method, path)
+            return _failed(scope, of_status(500)), params, False
 
-    def _keep(self, scope: Scope, key: str, print_: str, run: Callable[[], Answer]) -> Answer:
+    def _keep(self, scope: Scope, key: str, path: str, print_: str, run: Callable[[], Answer]) -> Answer:
         try:
             answer = run()
         except StripeFailure as failure:
@@ -141,7 +156,7 @@ class Api:
                 raise
             answer = _failed(scope, failure)
         assert scope.request_id is not None
-        self.keys.keep(scope.account, key, idempotency.Kept(print_, answer.status, answer.body, scope.request_id))
+        self.keys.keep(scope.account, key, idempotency.Kept(path, print_, answer.status, answer.body, scope.request_id))
         return answer
 
     def _run(self, scope: Scope, method: str, path: str, params: Obj) -> Answer:
@@ -167,6 +182,11 @@ class Api:
             if trouble.left > 0 and trouble.path in path:
                 trouble.left -= 1
                 raise of_status(trouble.status)
+
+
+def _check_account(account: str) -> None:
+    if account and not _ACCOUNT.fullmatch(account):
+        raise of_status(403)
 
 
 def _decoded(query: str, body: bytes) -> Obj:
@@ -197,7 +217,7 @@ def _masked(key: str) -> str:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, indent=2, ensure_ascii=False).encode()
+    return json.dumps(value, indent=2, ensure_ascii=False).encode(errors="replace")
 
 
 def _failed(scope: Scope, failure: StripeFailure) -> Answer:

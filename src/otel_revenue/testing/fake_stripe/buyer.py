@@ -78,6 +78,8 @@ class Buyer:
                 raise ValueError(f"a buyer has no {name!r}; known: {', '.join(sorted(known))}")
             if value is not None and not isinstance(value, str):
                 raise ValueError(f"buyer.{name} must be text")
+            if value is not None and not value.isprintable():
+                raise ValueError(f"buyer.{name} has characters that nobody can type")
         return cls(**values)
 
 

@@ -246,7 +246,7 @@ def create_promotion_code(scope: Scope, params: Obj) -> Obj:
     """POST /v1/promotion_codes."""
     given = read.hash_of(params, "promotion")
     coupon = scope.get("coupon", given.get("coupon") or read.required(params, "coupon"), "coupon")
-    return scope.put(
+    obj = scope.put(
         {
             "id": scope.new_id("promotion_code"),
             "object": "promotion_code",
@@ -262,6 +262,8 @@ def create_promotion_code(scope: Scope, params: Obj) -> Obj:
             "times_redeemed": 0,
         }
     )
+    scope.emit("promotion_code.created", obj)
+    return obj
 
 
 def create_tax_rate(scope: Scope, params: Obj) -> Obj:

@@ -27,10 +27,12 @@ def complete(scope: Scope, session: Obj, used: Instrument, buyer: Buyer) -> str:
     Let *buyer* press the button, paying with *used*, and return the Session's status: `complete`, or `open` if declined.
 
     Raises:
-        ValueError: the Session is not open.
+        ValueError: the Session is not open, or the shop chose payment method types that *used* is none of.
     """
     if session["status"] != "open":
         raise ValueError(f"{session['id']} is {session['status']}: it cannot be paid")
+    if scope.hidden(session)["chosen_methods"] and used.type not in session["payment_method_types"]:
+        raise ValueError(f"{session['id']} takes {', '.join(session['payment_method_types'])}, not {used.type}")
     if session["mode"] == "payment":
         return _complete_payment(scope, session, used, buyer)
     if session["mode"] == "subscription":

@@ -1,20 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The routes under `/_fake/`: what `FakeStripe` can do, for other processes.
+The routes under `/_fake/`: what `FakeStripe` can do, for other processes. JSON in, JSON out.
 
-JSON in, JSON out: the keys of the body are the parameters of the function of that name. 400 says what is wrong, 504 that
-`drain` ran out of time.
+| POST              | body                                                       | answer |
+|-------------------|------------------------------------------------------------|--------|
+| `pay`             | `session`, `payment_method`, `country`, `buyer`, `decline` | `{"status"}` of the Session |
+| `pay_intent`      | `payment_intent`, and the rest of `pay`                    | `{"status"}` of the intent |
+| `settle`          | `session` (or a PaymentIntent's id), `succeed`             | `{"settled"}` |
+| `expire`          | `session`                                                  | `{"expired"}` |
+| `renew`           | `subscription`, `payment_method`, `decline`                | `{"invoice"}` |
+| `open_link`       | `payment_link`                                             | `{"session"}` |
+| `endpoints`       | `url`, `secret`, `events`, `api_version`, `connect`        | `{"url", "events"}` |
+| `webhooks`        | fields of `Behaviour`, e.g. `{"duplicates": 2}`            | the whole behaviour |
+| `release`         |                                                            | `{"released": number}` of held deliveries |
+| `drain`           | `timeout` in seconds (10)                                  | `{"drained": true}` when all is delivered |
+| `resend`          | `event`                                                    | `{"resent"}` |
+| `fail`            | `n`, `status`, `path`: the next API requests fail          | `{"failing"}` |
+
+| GET               | answer |
+|-------------------|--------|
+| (nothing)         | `{"status": "ok", "url"}` |
+| `books`           | one row per payment, oldest first; the fields of `Booked` |
+| `sums`            | `{"eur": {"count", "minor", "refunds", "refunded_minor"}, ...}`: the books per currency |
+| `traffic`         | `{"events", "deliveries", "doubled", "late", "failed", "gave_up", "pending", "held"}`: see `Traffic` |
+| `deliveries`      | every attempt: the fields of `Delivery` but body and signature |
+| `events`          | every event, oldest first |
+| `requests`        | every API request: the fields of `Received` |
+| `sessions`        | every Checkout Session |
+
+`payment_method` is a payment method type (`card`, `sepa_debit`), a test card (`pm_card_visa`) or `declined_card`;
+`decline` a decline code. `buyer` has the fields of `Buyer`; `country` is short for `{"country": ...}` in it.
+400 says what is wrong, 404 that there is no such route, 413 that the body is too large, 504 that `drain` ran out of time.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from .body import TooLarge, read
 from .buyer import Buyer
 
 if TYPE_CHECKING:
@@ -27,16 +56,34 @@ if TYPE_CHECKING:
 Obj = dict[str, Any]
 
 
-def pay(fake: FakeStripe, *, session: str, method: str = "card", buyer: Obj | None = None, decline: str = "") -> Obj:
+def _buyer(buyer: Obj | None, country: str) -> Buyer:
+    return Buyer.read({**(buyer or {}), **({"country": country} if country else {})})
+
+
+def pay(
+    fake: FakeStripe,
+    *,
+    session: str,
+    payment_method: str = "card",
+    country: str = "",
+    buyer: Obj | None = None,
+    decline: str = "",
+) -> Obj:
     """Pay a Session on Stripe's page."""
-    return {"status": fake.pay(session, method, Buyer.read(buyer or {}), decline=decline)}
+    return {"status": fake.pay(session, payment_method, _buyer(buyer, country), decline=decline)}
 
 
 def pay_intent(
-    fake: FakeStripe, *, payment_intent: str, method: str = "card", buyer: Obj | None = None, decline: str = ""
+    fake: FakeStripe,
+    *,
+    payment_intent: str,
+    payment_method: str = "card",
+    country: str = "",
+    buyer: Obj | None = None,
+    decline: str = "",
 ) -> Obj:
     """Confirm a PaymentIntent in the browser."""
-    return {"status": fake.pay_intent(payment_intent, method, Buyer.read(buyer or {}), decline=decline)}
+    return {"status": fake.pay_intent(payment_intent, payment_method, _buyer(buyer, country), decline=decline)}
 
 
 def settle(fake: FakeStripe, *, session: str, succeed: bool = True) -> Obj:
@@ -51,9 +98,9 @@ def expire(fake: FakeStripe, *, session: str) -> Obj:
     return {"expired": session}
 
 
-def renew(fake: FakeStripe, *, subscription: str, method: str = "", decline: str = "") -> Obj:
+def renew(fake: FakeStripe, *, subscription: str, payment_method: str = "", decline: str = "") -> Obj:
     """Begin a subscription's next period."""
-    return {"invoice": fake.renew(subscription, method, decline=decline)}
+    return {"invoice": fake.renew(subscription, payment_method, decline=decline)}
 
 
 def open_link(fake: FakeStripe, *, payment_link: str) -> Obj:
@@ -74,7 +121,7 @@ def release(fake: FakeStripe) -> Obj:
 
 def drain(fake: FakeStripe, *, timeout: float = 10.0) -> Obj:
     """Wait until all is delivered."""
-    return {"drained": fake.webhooks.drain(timeout)}
+    return {"drained": fake.drain(timeout)}
 
 
 def endpoints(fake: FakeStripe, *, url: str, **options: Any) -> Obj:
@@ -93,6 +140,11 @@ def resend(fake: FakeStripe, *, event: str) -> Obj:
     """Deliver an old event again."""
     fake.resend(event)
     return {"resent": event}
+
+
+def traffic(fake: FakeStripe) -> Obj:
+    """How deliveries went so far, and what is under way."""
+    return {**asdict(fake.traffic()), "pending": fake.webhooks.pending, "held": fake.webhooks.held}
 
 
 _POST: Final[dict[str, Callable[..., Obj]]] = {
@@ -114,10 +166,12 @@ _GET: Final[dict[str, Callable[..., Any]]] = {
     "books": lambda fake: [row.as_json() for row in fake.books()],
     "deliveries": lambda fake: [delivery.as_json() for delivery in fake.deliveries],
     "events": lambda fake: fake.events,
-    "pending": lambda fake: {"pending": fake.webhooks.pending, "held": fake.webhooks.held},
     "requests": lambda fake: [received.__dict__ for received in fake.requests],
     "sessions": lambda fake: fake.sessions(),
+    "sums": lambda fake: {currency: asdict(row) for currency, row in fake.sums().items()},
+    "traffic": traffic,
 }
+ROUTES: Final = frozenset({f"POST {name}" for name in _POST} | {f"GET {name}" for name in _GET})
 
 
 def routes(fake: FakeStripe) -> list[Route]:
@@ -125,17 +179,19 @@ def routes(fake: FakeStripe) -> list[Route]:
     return [
         *(Route(f"/_fake/{name}", _acting(fake, act), methods=["POST"]) for name, act in _POST.items()),
         *(Route(f"/_fake/{name}", _looking(fake, look), methods=["GET"]) for name, look in _GET.items()),
+        Route("/_fake/{rest:path}", _unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
     ]
 
 
 def _acting(fake: FakeStripe, act: Callable[..., Obj]) -> Any:
     async def handler(request: Request) -> Response:
-        body = await request.body()
         try:
-            return JSONResponse(await run_in_threadpool(_act, fake, act, body))
+            return JSONResponse(await run_in_threadpool(_act, fake, act, await read(request)))
+        except TooLarge as error:
+            return JSONResponse({"error": str(error)}, 413)
         except TimeoutError as error:
             return JSONResponse({"error": str(error)}, 504)
-        except (ValueError, TypeError, LookupError) as error:
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
             return JSONResponse({"error": str(error)}, 400)
 
     return handler
@@ -153,3 +209,8 @@ def _looking(fake: FakeStripe, look: Callable[[FakeStripe], Any]) -> Any:
         return JSONResponse(await run_in_threadpool(look, fake))
 
     return handler
+
+
+async def _unknown(request: Request) -> Response:
+    known = ", ".join(sorted(ROUTES))
+    return JSONResponse({"error": f"no such route: {request.method} {request.url.path}; known: {known}"}, 404)

@@ -157,7 +157,7 @@ def sign(body: bytes, secret: str, timestamp: int) -> str:
 
 def payload(event: Obj) -> bytes:
     """Return *event* as Stripe writes it: indented JSON."""
-    return json.dumps(event, indent=2, ensure_ascii=False).encode()
+    return json.dumps(event, indent=2, ensure_ascii=False).encode(errors="replace")
 
 
 def rendered(world: World, event: Obj, version: str | None) -> Obj:

@@ -8,26 +8,27 @@ import random
 import time
 from typing import TYPE_CHECKING, Final
 
-from . import billing_api, books, catalogue, checkout, links, payments, sessions
+from . import books, summary
 from .api import Api, Received, Trouble
-from .buyer import Buyer, instrument
+from .buyers import Buyers
 from .deliveries import Behaviour, Delivery, Endpoint, collected, endpoint, payload, rendered, sign
 from .server import Server, application
 from .webhooks import Webhooks
-from .world import API_VERSION, Scope, World
+from .world import API_VERSION, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from .books import Booked
+    from .summary import Sum, Traffic
     from .world import Obj
 
 API_KEY: Final = "sk_test_fake_stripe_on_loopback"
-WEBHOOK_SECRET: Final = "whsec_fake_stripe_on_loopback"  # noqa: S105  a fake's
+WEBHOOK_SECRET: Final = "whsec_fake_stripe_on_loopback"  # noqa: S105 - a fake's
 
 
-class FakeStripe:
+class FakeStripe(Buyers):
     """
     A small stateful Stripe on 127.0.0.1.
 
@@ -59,9 +60,9 @@ class FakeStripe:
     ) -> None:
         self.api_key = api_key or (API_KEY.replace("_test_", "_live_") if livemode else API_KEY)
         self.latency = 0.0
-        self.webhooks = Webhooks(rng=random.Random(seed + 1))  # noqa: S311  reproducible, no secret
+        self.webhooks = Webhooks(rng=random.Random(seed + 1))  # noqa: S311 - reproducible, no secret
         self._world = World(
-            rng=random.Random(seed),  # noqa: S311  reproducible, no secret
+            rng=random.Random(seed),  # noqa: S311 - reproducible, no secret
             clock=clock,
             api_version=api_version,
             livemode=livemode,
@@ -197,122 +198,31 @@ class FakeStripe:
                     return copy.deepcopy(event)
         raise LookupError(f"no such event: {event_id}")
 
-    # -- what buyers do ------------------------------------------------------------------------------------------------
-
-    def pay(self, session_id: str, method: str = "card", buyer: Buyer | None = None, *, decline: str = "") -> str:
-        """
-        Let a buyer fill in Stripe's page and press the button.
-
-        Args:
-            session_id: of an open Checkout Session.
-            method: a payment method type (`card`, `sepa_debit`, `paypal`, …), `declined_card`, or a test card.
-            buyer: who pays.
-            decline: a decline code, to have the method declined.
-
-        Returns:
-            The Session's status: `complete`, or `open` after a decline.
-
-        Raises:
-            LookupError: there is no such Session.
-            ValueError: it is not open, or *method* or *decline* is not known.
-        """
-        used = instrument(method, decline)
-        with self._world.operation():
-            scope, session = self._find("checkout.session", session_id)
-            return checkout.complete(self._as_page(scope), session, used, buyer or Buyer())
-
-    def settle(self, session_id: str, *, succeed: bool = True) -> None:
-        """
-        Let the money of a delayed method arrive, or fail; takes a PaymentIntent's id too.
-
-        Raises:
-            LookupError: there is no such object.
-            ValueError: nothing is on its way.
-        """
-        with self._world.operation():
-            if session_id.startswith("pi_"):
-                scope, intent = self._find("payment_intent", session_id)
-                payments.settle_intent(scope, intent, succeed=succeed)
-            else:
-                scope, session = self._find("checkout.session", session_id)
-                checkout.settle(scope, session, succeed=succeed)
-
-    def expire(self, session_id: str) -> None:
-        """
-        Let an open Session run out.
-
-        Raises:
-            LookupError: there is no such Session.
-            ValueError: it is not open.
-        """
-        with self._world.operation():
-            scope, session = self._find("checkout.session", session_id)
-            if session["status"] != "open":
-                raise ValueError(f"{session_id} is {session['status']}: it cannot expire")
-            sessions.expire(scope, session)
-
-    def pay_intent(self, intent_id: str, method: str = "card", buyer: Buyer | None = None, *, decline: str = "") -> str:
-        """
-        Let a buyer confirm a PaymentIntent in the browser or at a terminal; returns its status.
-
-        Raises:
-            LookupError: there is no such PaymentIntent.
-            ValueError: it does not wait for a payment, or *method* or *decline* is not known.
-        """
-        used = instrument(method, decline)
-        with self._world.operation():
-            scope, intent = self._find("payment_intent", intent_id)
-            return payments.pay_intent(self._as_page(scope), intent, used, buyer or Buyer())
-
-    def renew(self, subscription_id: str, method: str = "", *, decline: str = "") -> str:
-        """
-        Begin a subscription's next period, and return the invoice's id.
-
-        Args:
-            subscription_id: of the subscription.
-            method: what to pay with; "" for what the customer pays with.
-            decline: a decline code, to have it declined.
-
-        Raises:
-            LookupError: there is no such subscription.
-            ValueError: it does not renew, or nothing is there to pay with.
-        """
-        with self._world.operation():
-            scope, subscription = self._find("subscription", subscription_id)
-            chosen: Obj | None = None
-            if method or decline:
-                used = instrument(method or "card", decline)
-                chosen = catalogue.keep_method(scope, used, Buyer().billing_details, subscription["customer"])
-            return str(billing_api.renew(scope, subscription, chosen)["id"])
-
-    def open_link(self, payment_link_id: str) -> str:
-        """
-        Let a buyer open a Payment Link, and return the id of the Session that this makes.
-
-        Raises:
-            LookupError: there is no such link.
-        """
-        with self._world.operation():
-            scope, link = self._find("payment_link", payment_link_id)
-            return str(links.opened(Scope(scope.world, scope.account, version=""), link)["id"])
-
-    def _find(self, kind: str, object_id: str) -> tuple[Scope, Obj]:
-        account = self._world.account_of(object_id)
-        obj = self._world.find(account, object_id) if account is not None else None
-        if account is None or obj is None or obj["object"] != kind:
-            raise LookupError(f"no such {kind}: {object_id}")
-        return Scope(self._world, account), obj
-
-    def _as_page(self, scope: Scope) -> Scope:
-        """Stripe's own page asks Stripe's API, too: the events of a payment share a request id."""
-        return Scope(self._world, scope.account, request_id=scope.new_id("request"))
-
     # -- a look inside -------------------------------------------------------------------------------------------------
 
     def books(self) -> list[Booked]:
         """Return what was taken: one row per payment, oldest first, computed from state."""
         with self._world.lock:
             return books.books(self._world)
+
+    def sums(self) -> dict[str, Sum]:
+        """Return the books per currency: how many payments and how much, refunds apart."""
+        return summary.sums(self.books())
+
+    def traffic(self) -> Traffic:
+        """Return in numbers how deliveries went so far."""
+        with self._world.lock:
+            ids = [event["id"] for event in self._world.events]
+        return summary.traffic(self.deliveries, ids)
+
+    def drain(self, timeout: float = 10.0) -> bool:
+        """
+        Wait until every event was delivered (what is held does not count), and return True.
+
+        Raises:
+            TimeoutError: something is still pending after *timeout* seconds; the text says how much, and what failed last.
+        """
+        return self.webhooks.drain(timeout)
 
     @property
     def events(self) -> list[Obj]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from . import answers, billing_api, catalogue, checkout, links, payments, sessions
+from . import answers, billing_api, catalogue, checkout, links, payments, sessions, setups, upkeep
 from . import params as read
 from .allowed import ROUTES
 from .failure import invalid
@@ -140,20 +140,36 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "POST /v1/products": catalogue.create_product,
     "GET /v1/products": _listing("product", "/v1/products"),
     "GET /v1/products/{}": _retrieve("product"),
+    "POST /v1/products/{}": upkeep.updating(
+        "product", "name", "description", "statement_descriptor", "unit_label", "url"
+    ),
+    "DELETE /v1/products/{}": upkeep.deleting("product"),
     "POST /v1/prices": catalogue.create_price,
     "GET /v1/prices": _prices,
     "GET /v1/prices/{}": _retrieve("price"),
+    "POST /v1/prices/{}": upkeep.updating("price", "lookup_key", "nickname", "tax_behavior"),
     "POST /v1/customers": catalogue.create_customer,
     "GET /v1/customers": _listing("customer", "/v1/customers", "email"),
     "GET /v1/customers/{}": _retrieve("customer"),
     "POST /v1/customers/{}": catalogue.update_customer,
+    "DELETE /v1/customers/{}": upkeep.deleting("customer"),
     "POST /v1/coupons": catalogue.create_coupon,
     "GET /v1/coupons/{}": _retrieve("coupon"),
+    "POST /v1/coupons/{}": upkeep.updating("coupon", "name"),
+    "DELETE /v1/coupons/{}": upkeep.deleting("coupon"),
     "POST /v1/promotion_codes": catalogue.create_promotion_code,
+    "GET /v1/promotion_codes/{}": _retrieve("promotion_code"),
+    "POST /v1/promotion_codes/{}": upkeep.updating("promotion_code"),
     "POST /v1/tax_rates": catalogue.create_tax_rate,
+    "GET /v1/tax_rates/{}": _retrieve("tax_rate"),
+    "POST /v1/tax_rates/{}": upkeep.updating("tax_rate", "display_name", "description"),
     "POST /v1/payment_methods": catalogue.create_payment_method,
     "GET /v1/payment_methods/{}": _retrieve("payment_method"),
     "POST /v1/payment_methods/{}/attach": catalogue.attach,
+    "POST /v1/payment_methods/{}/detach": upkeep.detach,
+    "POST /v1/setup_intents": setups.create,
+    "POST /v1/setup_intents/{}/confirm": setups.confirm,
+    "POST /v1/setup_intents/{}/cancel": setups.cancel,
     "POST /v1/checkout/sessions": sessions.create,
     "GET /v1/checkout/sessions": _sessions,
     "GET /v1/checkout/sessions/{}": _retrieve("checkout.session"),
@@ -163,7 +179,9 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "GET /v1/payment_pages/{}": _payment_page,
     "POST /v1/payment_pages/{}/confirm": checkout.confirm_page,
     "POST /v1/payment_links": links.create,
+    "GET /v1/payment_links": _listing("payment_link", "/v1/payment_links"),
     "GET /v1/payment_links/{}": _retrieve("payment_link"),
+    "POST /v1/payment_links/{}": upkeep.updating("payment_link"),
     "GET /v1/payment_links/{}/line_items": _link_items,
     "POST /v1/payment_intents": payments.create,
     "GET /v1/payment_intents": _listing("payment_intent", "/v1/payment_intents", "customer"),
@@ -188,11 +206,15 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "DELETE /v1/subscriptions/{}": billing_api.cancel_subscription,
     "POST /v1/invoiceitems": billing_api.create_invoice_item,
     "GET /v1/invoiceitems/{}": _retrieve("invoiceitem"),
+    "DELETE /v1/invoiceitems/{}": upkeep.deleting("invoiceitem"),
     "POST /v1/invoices": billing_api.create_invoice,
     "GET /v1/invoices": _listing("invoice", "/v1/invoices", "customer", "status"),
     "GET /v1/invoices/{}": _retrieve("invoice"),
     "GET /v1/invoices/{}/lines": _invoice_lines,
     "POST /v1/invoices/{}": billing_api.update_invoice,
+    "DELETE /v1/invoices/{}": upkeep.deleting("invoice"),
+    "POST /v1/invoices/{}/send": upkeep.send_invoice,
+    "POST /v1/invoices/{}/mark_uncollectible": upkeep.mark_uncollectible,
     "POST /v1/invoices/{}/finalize": billing_api.finalize_invoice,
     "POST /v1/invoices/{}/pay": billing_api.pay_invoice,
     "POST /v1/invoices/{}/attach_payment": billing_api.attach_payment,
@@ -225,5 +247,7 @@ def answer(scope: Scope, method: str, path: str, params: Obj) -> Obj:
     route, ids = find(method, path)
     if route.allowed is not None:
         read.check_names(params, route.allowed)
-    result: Any = route.handler(scope, params, *ids)
-    return answers.shown(scope, result, params)
+    target = scope.find(ids[0]) if ids and method != "GET" else None
+    with scope.world.all_or_nothing(target):
+        result: Any = route.handler(scope, params, *ids)
+        return answers.shown(scope, result, params)

@@ -12,10 +12,12 @@ from urllib.parse import parse_qs
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from . import control
+from .body import TooLarge, read
 from .buyer import Buyer
 
 if TYPE_CHECKING:
@@ -30,10 +32,15 @@ def application(fake: FakeStripe) -> Starlette:
     """Return the ASGI application of *fake*."""
 
     async def api(request: Request) -> Response:
-        body = await request.body()
+        try:
+            body = await read(request)
+        except TooLarge as error:
+            refused = fake.api.refuse(request.method, request.url.path, str(error), 413)
+            return Response(refused.body, refused.status, {**refused.headers, "Connection": "close"})
         if fake.latency > 0:
             await asyncio.sleep(fake.latency)
-        answer = fake.api.handle(
+        answer = await run_in_threadpool(
+            fake.api.handle,
             request.method,
             request.url.path,
             request.url.query,
@@ -56,11 +63,11 @@ def application(fake: FakeStripe) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/v1/{rest:path}", api, methods=["GET", "POST", "DELETE", "PUT", "PATCH"]),
             Route("/c/pay/{session}", page, methods=["GET", "POST"]),
             Route("/pay/{link}", link, methods=["GET"]),
             Route("/thanks", thanks, methods=["GET"]),
             *control.routes(fake),
+            Route("/{rest:path}", api, methods=["GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"]),
         ]
     )
 
@@ -71,8 +78,9 @@ async def _page(fake: FakeStripe, request: Request) -> Response:
         return HTMLResponse("<!doctype html><title>No such session</title>", 404)
     note = ""
     if request.method == "POST":
-        form = {name: values[-1] for name, values in parse_qs((await request.body()).decode(errors="replace")).items()}
         try:
+            text = (await read(request)).decode(errors="replace")
+            form = {name: values[-1] for name, values in parse_qs(text).items()}
             buyer = Buyer.read({k: v for k, v in form.items() if k not in ("method", "decline") and v})
             paid = fake.pay(
                 session["id"], method=form.get("method", "card"), buyer=buyer, decline=form.get("decline", "")

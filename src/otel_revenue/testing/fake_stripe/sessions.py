@@ -47,6 +47,8 @@ _HASHES = (
     "name_collection",
     "branding_settings",
 )
+# What is switched on in the account; bank debits in euros only.
+_BY_DEFAULT = ("card", "link", "sepa_debit")
 # Data of one mode, refused in the others.
 _DATA_OF = {"payment_intent_data": "payment", "subscription_data": "subscription", "setup_intent_data": "setup"}
 
@@ -150,6 +152,9 @@ def _open(scope: Scope, params: Obj, mode: str, ui_mode: str, lines: Sequence[Li
     if mode == "payment":
         options = read.hash_of(read.hash_of(params, "payment_method_options"), "card")
         obj["payment_method_options"] = {"card": {"request_three_d_secure": "automatic", **options}}
+    scope.hidden(obj)["chosen_methods"] = bool(
+        read.list_of(params, "payment_method_types") or read.list_of(params, "allowed_payment_method_types")
+    )
     scope.hidden(obj).update(
         params=params, lines=lines, items=shown_lines(scope, lines), trial=trial, shipping=shipping
     )
@@ -166,10 +171,9 @@ def _method_types(params: Obj, currency: str | None) -> list[str]:
                 f"The currency provided ({currency}) is invalid for one or more of the payment method types ({kind}).",
                 param="payment_method_types",
             )
+    fitting = [kind for kind in given or _BY_DEFAULT if kind not in _EUROPEAN or currency in (None, "eur")]
     excluded = read.list_of(params, "excluded_payment_method_types")
-    return [k for k in given if k not in _EUROPEAN or currency in (None, "eur")] or [
-        k for k in ("card", "link") if k not in excluded
-    ]
+    return [kind for kind in fitting if kind not in excluded] or ["card"]
 
 
 def _custom_fields(params: Obj) -> list[Obj]:

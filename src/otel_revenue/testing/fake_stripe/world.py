@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from .failure import no_such
+from .failure import StripeFailure, no_such
 from .ids import Ids
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class World:
         self._accounts: dict[str, str] = {}
         self._after: list[Callable[[], None]] = []
         self._fresh: list[Obj] = []
+        self._made: list[tuple[str, Obj]] = []
         self._depth = 0
 
     def shown(self, obj: Obj) -> Obj:
@@ -91,9 +92,31 @@ class World:
                 fresh: list[Obj] = []
                 if self._depth == 0:
                     fresh, self._fresh = self._fresh, []
+                    self._made.clear()
                 # Inside the lock: the events of two operations keep their order.
                 if fresh:
                     self._dispatch(fresh)
+
+    @contextmanager
+    def all_or_nothing(self, target: Obj | None) -> Iterator[None]:
+        """
+        Undo what a refused request (400, 404) did to *target*, what it made and what it told.
+
+        A decline (402) is no refusal: its charge and its events stay.
+        """
+        kept = copy.deepcopy(target)
+        made, told, fresh, after = len(self._made), len(self.events), len(self._fresh), len(self._after)
+        try:
+            yield
+        except StripeFailure as failure:
+            if failure.status in (400, 404):
+                for account, obj in reversed(self._made[made:]):
+                    self.remove(account, obj)
+                del self._made[made:], self.events[told:], self._fresh[fresh:], self._after[after:]
+                if target is not None and kept is not None:
+                    target.clear()
+                    target.update(kept)
+            raise
 
     def afterwards(self, step: Callable[[], None]) -> None:
         """Run *step* at the end of the operation."""
@@ -116,7 +139,14 @@ class World:
         self._objects[account, obj["id"]] = obj
         self._kinds[obj["object"]].append((account, obj))
         self._accounts[obj["id"]] = account
+        self._made.append((account, obj))
         return obj
+
+    def remove(self, account: str, obj: Obj) -> None:
+        """Forget an object."""
+        del self._objects[account, obj["id"]]
+        kind = self._kinds[obj["object"]]
+        kind[:] = [entry for entry in kind if entry[1] is not obj]
 
     def record(self, event: Obj) -> None:
         """Keep a new event; it goes out at the end of the operation."""
@@ -168,6 +198,10 @@ class Scope:
     def put(self, obj: Obj) -> Obj:
         """Keep a new object for this account."""
         return self.world.put(self.account, obj)
+
+    def remove(self, obj: Obj) -> None:
+        """Forget an object of this account."""
+        self.world.remove(self.account, obj)
 
     def find(self, object_id: object, kind: str = "") -> Obj | None:
         """Return an object of this account; None when there is none (of that kind)."""

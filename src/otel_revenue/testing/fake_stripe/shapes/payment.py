@@ -229,7 +229,7 @@ def balance_transaction(object_id: str, created: int, amount: int, currency: str
 
 
 def setup_intent(object_id: str, created: int, **fields: Any) -> Obj:
-    """A SetupIntent that succeeded."""
+    """A SetupIntent; Checkout's has succeeded when it is made."""
     return {
         "id": object_id,
         "object": "setup_intent",
