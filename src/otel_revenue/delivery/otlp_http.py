@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import os
 import time
 import zlib
 from typing import TYPE_CHECKING, Any, Final
@@ -11,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_revenue.signals.otlp import frame_request
-from otel_revenue.signals.otlp_decode import decode_export_logs_response
 
-from .outcome import Delivered, Later, Outcome, Refused, from_http
+from .otlp_answer import from_answer
+from .outcome import Delivered, Held, Later, Outcome, from_http
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from .otlp_settings import OtlpSettings
 
 MAX_ANSWER: Final = 64 * 1024
+
+_inherited: list[Any] = []
+"""Sessions that a forked child got from its parent: neither used nor closed."""
 
 
 class OtlpHttp:
@@ -39,56 +44,33 @@ class OtlpHttp:
         self._settings = settings
         self._resource = resource
         self._scope = scope
-        self._version = version
+        self._headers = {
+            "Content-Type": "application/x-protobuf",
+            "User-Agent": f"otel-revenue/{version}",
+            "Accept-Encoding": "identity",  # answers are short, and must not be bombs
+        }
+        if settings.compression:
+            self._headers["Content-Encoding"] = settings.compression
         self._session: Any = None
+        self._adapter: Any = None
+        self._pid = 0
 
     def send(self, records: Sequence[bytes], resource: bytes = b"") -> Outcome:
-        """Post one request. See `Destination.send`."""
+        """Post one request. The timeout bounds the whole, not each read. See `Destination.send`."""
         import requests
 
-        body = frame_request(records, resource=resource or self._resource, scope=self._scope)
-        headers = {
-            "Content-Type": "application/x-protobuf",
-            "User-Agent": f"otel-revenue/{self._version}",
-            **self._settings.headers,
-        }
-        if self._settings.compression:
-            body = gzip.compress(body, mtime=0) if self._settings.compression == "gzip" else zlib.compress(body)
-            headers["Content-Encoding"] = self._settings.compression
-        deadline = time.monotonic() + self._settings.timeout_s
+        body = self._compressed(frame_request(records, resource=resource or self._resource, scope=self._scope))
+        timeout = self._settings.timeout_s
+        deadline = time.monotonic() + timeout
         try:
-            with (
-                suppress_instrumentation(),
-                self._open().post(
-                    self._settings.endpoint,
-                    data=body,
-                    headers=headers,
-                    timeout=self._settings.timeout_s,
-                    allow_redirects=False,
-                    stream=True,
-                ) as answer,
-            ):
-                return self._judge(answer, len(records), deadline)
+            session, adapter = self._open()
+            with suppress_instrumentation(), adapter.within(timeout):
+                return self._post(session, body, len(records))
         except (requests.RequestException, OSError, ValueError) as error:
+            if _never_sent(error):
+                return Held(f"settings: {type(error).__name__}")
             self.close()
-            return Later(f"network: {type(error).__name__}")
-
-    def _judge(self, answer: Any, sent: int, deadline: float) -> Outcome:
-        content = b""
-        for chunk in answer.iter_content(8192):
-            content += chunk
-            if len(content) > MAX_ANSWER or time.monotonic() > deadline:
-                return Later("answer too long or too slow")
-        outcome = from_http(answer.status_code, answer.headers.get("Retry-After"), time.time())
-        if not isinstance(outcome, Delivered):
-            return outcome
-        if "json" in answer.headers.get("Content-Type", ""):
-            return outcome if content.lstrip()[:1] in (b"{", b"") else Later("answer is not OTLP")
-        try:
-            partial = decode_export_logs_response(content)
-        except ValueError:
-            return Later("answer is not OTLP")  # a login page with status 200 is no acknowledgement
-        return Refused(f"partial success: {partial.rejected} of {sent} rejected") if partial.rejected > 0 else outcome
+            return _unanswered(error, late=time.monotonic() >= deadline)
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -96,16 +78,95 @@ class OtlpHttp:
         if session is not None:
             session.close()
 
-    def _open(self) -> Any:
+    def _post(self, session: Any, body: bytes, sent: int) -> Outcome:
+        with session.post(
+            self._settings.endpoint,
+            data=body,
+            headers={**self._headers, **self._settings.headers},
+            timeout=self._settings.timeout_s,
+            # Given here, not to the session: there REQUESTS_CA_BUNDLE of the environment would win over it.
+            verify=self._settings.certificate,
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            outcome = from_http(answer.status_code, answer.headers.get("Retry-After"), time.time())
+            if not isinstance(outcome, Delivered):
+                _drain(answer)
+                return outcome
+            content = _content(answer)
+            if content is None:
+                return Later("answer too long", suspect=True)
+            return from_answer(content, answer.headers.get("Content-Type", ""), sent)
+
+    def _compressed(self, body: bytes) -> bytes:
+        if self._settings.compression == "gzip":
+            return gzip.compress(body, mtime=0)
+        return zlib.compress(body) if self._settings.compression == "deflate" else body
+
+    def _open(self) -> tuple[Any, Any]:
+        if self._session is not None and self._pid != os.getpid():
+            _inherited.append(self._session)
+            self._session = None
         if self._session is None:
             import requests
 
+            from .cuttable import CuttableAdapter
+
             session = requests.Session()
-            # SDK: the certificate is a CA bundle, the client's is one file or a pair.
-            if self._settings.certificate:
-                session.verify = self._settings.certificate
+            self._adapter = CuttableAdapter()
+            session.mount("https://", self._adapter)
+            session.mount("http://", self._adapter)
             if self._settings.client_certificate:
                 key = self._settings.client_key
                 session.cert = (self._settings.client_certificate, key) if key else self._settings.client_certificate
-            self._session = session
-        return self._session
+            self._session, self._pid = session, os.getpid()
+        return self._session, self._adapter
+
+
+def _never_sent(error: Exception) -> bool:
+    """Whether `requests` refused our own settings: URL, header, or the file of a certificate (a bare OSError)."""
+    from requests import exceptions as of
+
+    wrong = (of.InvalidURL, of.InvalidHeader, of.MissingSchema, of.InvalidSchema, UnicodeError)
+    return isinstance(error, wrong) or type(error) is OSError
+
+
+def _content(answer: Any) -> bytes | None:
+    """
+    Read the body; None when it is too long.
+
+    Raises:
+        ConnectionError: it ended before its announced length, which older urllib3 passes over.
+    """
+    announced = answer.headers.get("Content-Length", "")
+    content = b""
+    for chunk in answer.iter_content(8192):
+        content += chunk
+        if len(content) > MAX_ANSWER:
+            return None
+    if announced.isdigit() and len(content) < int(announced) and "Content-Encoding" not in answer.headers:
+        raise ConnectionError("the answer ended early")
+    return content
+
+
+def _drain(answer: Any) -> None:
+    """Read a short body whose status says it all, so that the connection is kept; whatever happens to it changes nothing."""
+    announced = answer.headers.get("Content-Length", "")
+    if announced.isdigit() and int(announced) <= MAX_ANSWER:
+        with contextlib.suppress(Exception):
+            _content(answer)
+
+
+def _unanswered(error: Exception, *, late: bool) -> Later:
+    """No answer. What never reached the far end says nothing about the content."""
+    import requests
+
+    if late or isinstance(error, requests.ReadTimeout):
+        return Later("timeout", suspect=True)
+    unreached = (requests.exceptions.SSLError, requests.exceptions.ProxyError, requests.ConnectTimeout)
+    refused = type(getattr(error.args[0] if error.args else None, "reason", None)).__name__ in (
+        "NewConnectionError",
+        "NameResolutionError",
+        "ConnectTimeoutError",
+    )
+    return Later(f"network: {type(error).__name__}", suspect=not (refused or isinstance(error, unreached)))
