@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import ipaddress
 import json
@@ -70,14 +69,12 @@ class LocalServer:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def run(self) -> None:
-        """Serve until `stop`, SIGINT or SIGTERM; everything that was acknowledged is on disk then."""
+        """Serve until `stop`; everything that was acknowledged is on disk then. Not for the main thread: signals are the caller's."""
         note = None if self._store.path is None else note_file(self._store.path)
         try:
             if note is not None:
                 _write_note(note, self.url)
-            # In the main thread uvicorn handles signals, ends, and raises the signal anew: for us it is a clean end.
-            with contextlib.suppress(KeyboardInterrupt):
-                self._server.run(sockets=[self._socket])
+            self._server.run(sockets=[self._socket])
         finally:
             self._writer.close()
             self._socket.close()

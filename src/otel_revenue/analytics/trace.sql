@@ -5,7 +5,7 @@
 SELECT e.order_id FROM event e
 WHERE e.event_name = 'order.paid' AND e.order_id IS NOT NULL AND e.payment_kind IS DISTINCT FROM 'subscription_renewal'
 ORDER BY EXISTS (SELECT 1 FROM span s WHERE s.order_id = e.order_id AND s.name = 'checkout.payment') DESC,
-  EXISTS (SELECT 1 FROM span s WHERE s.trace_id = e.trace_id) DESC, e.time_ns DESC, e.event_id
+  EXISTS (SELECT 1 FROM span s WHERE s.trace_id = e.trace_id) DESC, e.time_ns DESC, e.observed_ns DESC, e.key
 LIMIT 1;
 
 -- name: order_events
@@ -17,8 +17,8 @@ WITH own AS (
   SELECT trace_id FROM event WHERE order_id = $order_id AND trace_id IS NOT NULL
   UNION SELECT trace_id FROM span WHERE order_id = $order_id
 ), link AS (
-  SELECT trace_id AS source, unnest(from_json(links, '[{"trace_id": "VARCHAR"}]'), recursive := true) AS target
-  FROM span WHERE links <> '[]'
+  SELECT source, l.trace_id AS target
+  FROM (SELECT trace_id AS source, unnest(from_json(links, '[{"trace_id": "VARCHAR"}]')) AS l FROM span WHERE links <> '[]')
 ), traces AS (
   SELECT trace_id FROM own
   UNION SELECT source FROM link WHERE target IN (FROM own)

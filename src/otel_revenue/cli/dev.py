@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from otel_revenue.analytics.server import LocalServer
     from otel_revenue.analytics.store import PaidOrder
 
 
@@ -33,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM."""
-    _need_extra()
+    need_extra()
     from otel_revenue.analytics.server import LocalServer, is_loopback
     from otel_revenue.analytics.store import Store, default_file
 
@@ -51,9 +54,28 @@ def run(arguments: argparse.Namespace) -> int:
         if remote:
             print(f"WARNING: everybody who reaches {arguments.host}:{server.port} can send telemetry.", file=sys.stderr)
         _say(_opening(server.url, database))
-        server.run()
+        _serve(server)
     _say("Stopped. `otel-revenue report` reads what was kept.")
     return 0
+
+
+def _serve(server: LocalServer) -> None:
+    """Run the server in a thread: in the main one uvicorn would end the process by the signal, before we have closed."""
+
+    def stop(_number: int, _frame: object) -> None:
+        server.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    thread = threading.Thread(target=server.run, name="otel-revenue-server")
+    try:
+        thread.start()
+        while thread.is_alive():
+            thread.join(0.5)
+    finally:
+        server.stop()
+        thread.join()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _opening(url: str, database: Path) -> str:
@@ -103,7 +125,13 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _need_extra() -> None:
+def need_extra() -> None:
+    """
+    Make sure that the `local` extra is there.
+
+    Raises:
+        MissingExtra: names what is missing, and the remedy.
+    """
     try:
         import duckdb  # noqa: F401 - only whether it is there
         import opentelemetry.proto  # noqa: F401 - as above
