@@ -3,7 +3,8 @@
 Length limits that keep joins true.
 
 Text is cut, an id never: an over-long id becomes its hash. Limits count characters and UTF-8 bytes, because backends
-count either. Clip after scrubbing: a cut inside an address hides it from every detector.
+count either. What not every backend can hold (NUL, lone surrogates) becomes "?" in text, and makes an id its hash.
+Clip after scrubbing: a cut inside an address hides it from every detector.
 """
 
 from __future__ import annotations
@@ -17,23 +18,33 @@ if TYPE_CHECKING:
 LIMIT: Final = 254
 """Strings stay below 255 characters and bytes."""
 
+HASH_PREFIX: Final = "sha256:"
+
 
 def clip_text(value: str, limit: int = LIMIT) -> str:
-    """Return *value* cut to at most *limit* characters and bytes, never inside a character; lone surrogates become "?"."""
-    if len(value) * 4 <= limit and value.isascii():
-        return value
+    """Return *value* cut to at most *limit* characters and bytes, never inside a character."""
     raw = value[: limit + 1].encode("utf-8", "replace")
+    if b"\0" in raw:
+        raw = raw.replace(b"\0", b"?")
     if len(raw) <= limit and len(value) <= limit:
         return raw.decode("utf-8")
-    return raw[:limit].decode("utf-8", "ignore")[:limit]
+    return raw[:limit].decode("utf-8", "ignore")
 
 
 def clip_id(value: str, limit: int = LIMIT) -> str:
-    """Return *value*, or a stable hash of it where it is too long: a cut id would join what is not one."""
-    raw = value.encode("utf-8", "replace")
-    if len(raw) <= limit:
-        return raw.decode("utf-8")
-    return f"sha256:{hashlib.sha256(raw).hexdigest()[:32]}"
+    """
+    Return *value*, or a stable hash of it where it cannot leave as it is.
+
+    A cut id would join what is not one; so would an id in which two characters became the same "?".
+    """
+    try:
+        raw = value.encode("utf-8")
+    except UnicodeEncodeError:
+        raw = value.encode("utf-8", "surrogatepass")
+    else:
+        if len(raw) <= limit and b"\0" not in raw:
+            return value
+    return f"{HASH_PREFIX}{hashlib.sha256(raw).hexdigest()[:32]}"
 
 
 def clip_list(values: Sequence[str], limit: int = LIMIT) -> tuple[list[str], int]:
