@@ -6,7 +6,7 @@ from __future__ import annotations
 import difflib
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
@@ -22,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the list of events, or the JSON schema of one (with `--all`, of each)."""
+    from otel_revenue.schema.documents import json_schema
     from otel_revenue.schema.events import EVENTS
 
     events = {event.event_name: event for event in EVENTS}
@@ -41,11 +42,6 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     print(json.dumps(json_schema(events[arguments.event]), indent=2))
     return 0
-
-
-def json_schema(event: type[CommonEvent]) -> dict[str, Any]:
-    """Return the JSON schema of one event, by the attribute names that are on the wire."""
-    return {**event.model_json_schema(by_alias=True), "title": event.event_name}
 
 
 def _print_list(events: dict[str, type[CommonEvent]]) -> None:

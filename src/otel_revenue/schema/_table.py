@@ -10,7 +10,7 @@ SCHEMA_VERSION: Final = "1.0"
 EVENTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "checkout.start": {
         "event_id": ("code", "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
-        "schema_version": ("code", r"\d+\.\d+"),
+        "schema_version": ("code", r"[0-9]{1,3}\.[0-9]{1,3}"),
         "order_id": ("id", ""),
         "journey_id": ("id", ""),
         "tier": ("label", ""),
@@ -32,7 +32,7 @@ EVENTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "checkout.session_created": {
         "event_id": ("code", "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
-        "schema_version": ("code", r"\d+\.\d+"),
+        "schema_version": ("code", r"[0-9]{1,3}\.[0-9]{1,3}"),
         "order_id": ("id", ""),
         "journey_id": ("id", ""),
         "tier": ("label", ""),
@@ -58,7 +58,7 @@ EVENTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "design.started": {
         "event_id": ("code", "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
-        "schema_version": ("code", r"\d+\.\d+"),
+        "schema_version": ("code", r"[0-9]{1,3}\.[0-9]{1,3}"),
         "order_id": ("id", ""),
         "journey_id": ("id", ""),
         "tier": ("label", ""),
@@ -78,7 +78,7 @@ EVENTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "design.approved": {
         "event_id": ("code", "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
-        "schema_version": ("code", r"\d+\.\d+"),
+        "schema_version": ("code", r"[0-9]{1,3}\.[0-9]{1,3}"),
         "order_id": ("id", ""),
         "journey_id": ("id", ""),
         "tier": ("label", ""),
@@ -99,7 +99,7 @@ EVENTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "order.paid": {
         "event_id": ("code", "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
-        "schema_version": ("code", r"\d+\.\d+"),
+        "schema_version": ("code", r"[0-9]{1,3}\.[0-9]{1,3}"),
         "order_id": ("id", ""),
         "journey_id": ("id", ""),
         "tier": ("label", ""),

@@ -27,7 +27,12 @@ class CommonEvent(RevenueEvent):
         _T, Kind.CODE, example="6f1c2a35-58f5-5a9c-9d58-6f6e0c1f0d53", pattern="[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
         required=True)  # fmt: skip
     schema_version: str = attribute(
-        "Version of this schema.", _T, Kind.CODE, example=SCHEMA_VERSION, pattern=r"\d+\.\d+", required=True
+        "Version of this schema.",
+        _T,
+        Kind.CODE,
+        example=SCHEMA_VERSION,
+        pattern=r"[0-9]{1,3}\.[0-9]{1,3}",
+        required=True,
     )
     order_id: str | None = attribute(
         "The shop's id of the order, from the first configured source that has one. A renewal may carry its subscription's "
@@ -89,12 +94,16 @@ class CommonEvent(RevenueEvent):
 class ItemsEvent(CommonEvent):
     """Events that know what is bought."""
 
-    item_count: int | None = attribute("Number of units over all lines.", _B, Kind.COUNT, example=3)
+    item_count: int | None = attribute("Number of units over all lines.", _B, Kind.COUNT, example=3, unit="{item}")
     skus: list[str] | None = attribute(
         "Stock keeping units of the lines, from the configured sources; together below 255 characters.",
         _B, Kind.IDS, example=["poster-a2", "frame-oak"])  # fmt: skip
     skus_cut: int | None = attribute(
-        "How many SKUs did not fit into `skus`; absent when none.", _T, Kind.COUNT, example=4
+        "How many SKUs are not in `skus`, since they did not fit or looked like personal data; absent when none.",
+        _T,
+        Kind.COUNT,
+        example=4,
+        unit="{item}",
     )
 
 
@@ -168,15 +177,21 @@ class OrderPaid(ItemsEvent):
         "`unknown_currency` when Stripe's table gives no exponent for the currency, so that there is no `amount`; absent otherwise.",
         _T, Kind.CODE, example="unknown_currency", pattern="unknown_currency")  # fmt: skip
     discount: float | None = attribute(
-        "Discount, in major units.", _B, Kind.MAJOR, example=5.0, unit="major units of currency"
+        "Sum of the discounts, in major units.", _B, Kind.MAJOR, example=5.0, unit="major units of currency"
     )
-    discount_minor: int | None = attribute("Discount.", _B, Kind.MINOR, example=500, unit="minor units of currency")
-    tax: float | None = attribute("Tax, in major units.", _B, Kind.MAJOR, example=3.99, unit="major units of currency")
-    tax_minor: int | None = attribute("Tax.", _B, Kind.MINOR, example=399, unit="minor units of currency")
+    discount_minor: int | None = attribute(
+        "Sum of the discounts.", _B, Kind.MINOR, example=500, unit="minor units of currency"
+    )
+    tax: float | None = attribute(
+        "Sum of the taxes, in major units.", _B, Kind.MAJOR, example=3.99, unit="major units of currency"
+    )
+    tax_minor: int | None = attribute("Sum of the taxes.", _B, Kind.MINOR, example=399, unit="minor units of currency")
     shipping: float | None = attribute(
-        "Shipping, in major units.", _B, Kind.MAJOR, example=2.0, unit="major units of currency"
+        "Cost of shipping, in major units.", _B, Kind.MAJOR, example=2.0, unit="major units of currency"
     )
-    shipping_minor: int | None = attribute("Shipping.", _B, Kind.MINOR, example=200, unit="minor units of currency")
+    shipping_minor: int | None = attribute(
+        "Cost of shipping.", _B, Kind.MINOR, example=200, unit="minor units of currency"
+    )
     presentment_amount: float | None = attribute(
         "What the buyer saw and paid in their own currency, in major units; for display.", _B, Kind.MAJOR, example=54.1,
         unit="major units of presentment_currency")  # fmt: skip

@@ -1,70 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How an attribute is declared: with its meaning, sensitivity and example, or the class is not built."""
+"""How an attribute is declared: with its meaning, sensitivity, unit and example, or the class is not built."""
 
 from __future__ import annotations
 
-import enum
-from typing import Annotated, Any, ClassVar
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, ClassVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.fields import FieldInfo
 
+from . import lint
+from .kinds import TYPES, AttributeInfo, Kind, Sensitivity
 
-class Sensitivity(str, enum.Enum):
-    """What it would mean if a value became public. There is no level for personal data: it cannot be declared."""
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
-    TECHNICAL = "technical"
-    """Ids and numbers of our own or of the telemetry; they say nothing about the business."""
-    BUSINESS = "business"
-    """Amounts, tiers, SKUs: confidential to the shop, about nobody in person."""
-    PSEUDONYMOUS = "pseudonymous"
-    """An id that leads to a person only together with the shop's or Stripe's own records."""
-
-
-class Kind(str, enum.Enum):
-    """How a value is checked, cleaned and encoded."""
-
-    ID = "id"
-    """Joins on it: never cut (an over-long one is replaced by its hash), never partly masked (left out instead)."""
-    LABEL = "label"
-    """Short text of the shop: masked where it looks like personal data, cut below 255."""
-    CODE = "code"
-    """One of a fixed set or form, given by `pattern`; anything else is left out."""
-    COUNT = "count"
-    """An integer, 0 to 2^63 - 1."""
-    MINOR = "minor"
-    """An integer in Stripe's minor unit of the currency beside it."""
-    MAJOR = "major"
-    """The same amount in major units, a double, for people and tools; never calculated with."""
-    FLAG = "flag"
-    """True or false."""
-    IDS = "ids"
-    """A list of short ids, together below 255 characters."""
-
-
-class AttributeInfo:
-    """The declaration that rides on a field. `wire` is the attribute's name on the wire."""
-
-    __slots__ = ("kind", "meaning", "metric_label", "pattern", "sensitivity", "unit", "wire")
-
-    def __init__(
-        self,
-        meaning: str,
-        sensitivity: Sensitivity,
-        kind: Kind,
-        wire: str,
-        unit: str,
-        pattern: str,
-        *,
-        metric_label: bool,
-    ) -> None:
-        self.meaning = meaning
-        self.sensitivity = sensitivity
-        self.kind = kind
-        self.wire = wire
-        self.unit = unit
-        self.pattern = pattern
-        self.metric_label = metric_label
+__all__ = ["AttributeInfo", "Kind", "RevenueEvent", "Sensitivity", "attribute", "attributes_of"]
 
 
 def attribute(
@@ -83,35 +33,44 @@ def attribute(
     Declare one attribute of an event.
 
     Args:
-        meaning: one or two sentences a stranger understands.
+        meaning: one or two sentences that a stranger understands.
         sensitivity: what it would mean if a value became public.
         kind: how a value is checked and cleaned.
         example: a value as it is on the wire, used in the docs and in tests.
         wire: name on the wire where it is not the field's own (`stripe.invoice.id`).
-        unit: `ms`, `minor units`, ...; empty where there is none.
+        unit: of a number: `ms`, `{item}`, `minor units of currency`; empty for everything else.
         pattern: regular expression that a `Kind.CODE` must match in full.
         metric_label: few values, so it may label a counter.
         required: an event without it is not recorded.
     """
-    info = AttributeInfo(meaning, sensitivity, kind, wire, unit, pattern, metric_label=metric_label)
-    default: Any = ... if required else None
-    bounds: dict[str, Any] = {}
-    if kind in (Kind.ID, Kind.LABEL):
-        bounds = {"max_length": 254}
-    elif kind is Kind.CODE:
-        bounds = {"max_length": 254, "pattern": f"^(?:{pattern})$"}
-    elif kind in (Kind.COUNT, Kind.MINOR):
-        bounds = {"ge": 0, "le": 2**63 - 1, "strict": True}
-    elif kind is Kind.FLAG:
-        bounds = {"strict": True}
-    field = Field(default, description=meaning, examples=[example], alias=wire or None, **bounds)
+    info = AttributeInfo(
+        meaning=meaning,
+        sensitivity=sensitivity,
+        kind=kind,
+        example=example,
+        wire=wire,
+        unit=unit,
+        pattern=pattern,
+        metric_label=metric_label,
+        required=required,
+    )
+    field = Field(
+        ... if required else None, description=meaning, examples=[example], alias=wire or None, **_bounds(kind, pattern)
+    )
     field.metadata.append(info)
     return field
 
 
-def info_of(field: FieldInfo) -> AttributeInfo | None:
-    """Return the declaration on *field*, None for a plain pydantic field."""
-    return next((m for m in field.metadata if isinstance(m, AttributeInfo)), None)
+def _bounds(kind: Kind, pattern: str) -> dict[str, Any]:
+    if kind in (Kind.ID, Kind.LABEL):
+        return {"min_length": 1, "max_length": 254}
+    if kind is Kind.CODE:
+        return {"max_length": 254, "pattern": f"^(?:{pattern})$"}
+    if kind in (Kind.COUNT, Kind.MINOR):
+        return {"ge": 0, "le": 2**63 - 1, "strict": True}
+    if kind is Kind.MAJOR:
+        return {"ge": 0, "allow_inf_nan": False}
+    return {"strict": True} if kind is Kind.FLAG else {"min_length": 1}
 
 
 class RevenueEvent(BaseModel):
@@ -124,14 +83,36 @@ class RevenueEvent(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
+        wrong = []
         for name, field in cls.model_fields.items():
-            info = info_of(field)
+            info = _info(field)
             if info is None:
                 raise TypeError(
                     f"{cls.__name__}.{name} is a plain field: declare it with attribute(meaning, sensitivity, kind, example=...), "
                     "so that whoever reads the schema knows what leaves the application"
                 )
             info.wire = info.wire or name
+            if not _typed(field.annotation, info):
+                wrong.append(
+                    f"{info.wire}: annotate it as {getattr(TYPES[info.kind], '__name__', 'list[str]')}"
+                    f"{'' if info.required else ' | None'}"
+                )
+        wrong += lint.problems(attributes_of(cls).values())
+        if wrong:
+            raise TypeError(f"{cls.__name__} cannot be declared so:\n" + "\n".join(f"  {line}" for line in wrong))
 
 
-Text = Annotated[str, "text"]
+def attributes_of(event: type[RevenueEvent]) -> dict[str, AttributeInfo]:
+    """Return the declarations of an event by their names on the wire, in the order of the class."""
+    return {info.wire: info for field in event.model_fields.values() if (info := _info(field)) is not None}
+
+
+def _info(field: FieldInfo) -> AttributeInfo | None:
+    return next((m for m in field.metadata if isinstance(m, AttributeInfo)), None)
+
+
+def _typed(annotation: Any, info: AttributeInfo) -> bool:
+    expected = TYPES[info.kind]
+    if info.required or get_origin(annotation) not in (Union, UnionType):
+        return bool(annotation == expected) and info.required
+    return set(get_args(annotation)) == {expected, NoneType}

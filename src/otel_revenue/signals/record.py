@@ -13,8 +13,8 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_revenue.errors import SchemaError
-from otel_revenue.privacy.clip import clip_id, clip_list, clip_text
-from otel_revenue.privacy.values import scrub
+from otel_revenue.privacy.clip import LIMIT, clip_id, clip_list, clip_text
+from otel_revenue.privacy.values import MAX_SCANNED, scrub
 from otel_revenue.schema._table import EVENTS, REQUIRED, SCHEMA_VERSION
 
 from . import otlp
@@ -35,31 +35,40 @@ def clean_id(value: str) -> str | None:
     known = _clean_ids.get(value)
     if known is not None:
         return known
-    if not value or scrub(value) != value:
+    seen = value[:MAX_SCANNED]  # beyond that, what leaves is a hash
+    if not value.strip() or scrub(seen) != seen:
         return None
     result = clip_id(value)
-    if len(_clean_ids) < _CLEAN_MEMO_LIMIT:
+    if result is value and len(_clean_ids) < _CLEAN_MEMO_LIMIT:
         _clean_ids[value] = result
     return result
 
 
+def _text(value: Any) -> str | None:
+    """Return a plain string: of an integer its digits, of an `enum` of strings its value, of other types nothing."""
+    if type(value) is str:
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    return str(value) if type(value) is int and -MAX_INT <= value <= MAX_INT else None
+
+
 def _id(value: Any) -> str | None:
-    if type(value) is int:
-        value = str(value)
-    return clean_id(value) if isinstance(value, str) else None
+    text = _text(value)
+    return None if text is None else clean_id(text)
 
 
 def _label(value: Any) -> str | None:
-    if type(value) is int:
-        value = str(value)
-    return (clip_text(scrub(value)) or None) if isinstance(value, str) else None
+    text = _text(value)
+    return None if text is None else clip_text(scrub(text)).strip() or None
 
 
 def _code(pattern: str) -> Check:
     match = re.compile(pattern).fullmatch
 
     def check(value: Any) -> str | None:
-        return value if isinstance(value, str) and match(value) else None
+        text = _text(value)
+        return text if text is not None and match(text) else None
 
     return check
 
@@ -70,8 +79,8 @@ def _integer(value: Any) -> int | None:
 
 def _number(value: Any) -> float | None:
     if type(value) is int:
-        value = float(value) if abs(value) < 2**53 else math.nan
-    return value if type(value) is float and math.isfinite(value) else None
+        value = float(value) if abs(value) < 2**53 else math.nan  # beyond that a double is another number
+    return value if type(value) is float and 0 <= value < math.inf else None
 
 
 def _flag(value: Any) -> bool | None:
@@ -81,7 +90,7 @@ def _flag(value: Any) -> bool | None:
 def _ids(value: Any) -> list[str] | None:
     if not isinstance(value, (list, tuple)):
         return None
-    kept = [text for item in value if isinstance(item, str) and (text := scrub(item))]
+    kept = [text for item in value[:LIMIT] if (text := _id(item)) is not None]  # more cannot fit
     return clip_list(kept)[0] or None
 
 
@@ -106,18 +115,18 @@ def prepare(name: str, attributes: Mapping[str, Any]) -> tuple[dict[str, Any], l
     """
     Return the attributes that may leave, clean, and the names of those that may not.
 
-    A list of ids that had to be cut gets its count beside it, where the schema has a place for it.
+    SKUs that do not fit, or look like personal data, are counted in `skus_cut`.
 
     Raises:
         SchemaError: the event is not declared, or a required attribute is missing or unusable.
     """
-    rules = _RULES.get(name)
+    rules = _RULES.get(name) if isinstance(name, str) else None
     if rules is None:
         raise SchemaError("the event is not declared in the schema")
     clean: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
     refused: list[str] = []
     for key, value in attributes.items():
-        if value is None:
+        if value is None or key == "schema_version":  # ours to say
             continue
         rule = rules.get(key)
         checked = None if rule is None else rule[0](value)
@@ -126,7 +135,7 @@ def prepare(name: str, attributes: Mapping[str, Any]) -> tuple[dict[str, Any], l
         else:
             clean[key] = checked
     skus = clean.get("skus")
-    if skus is not None and len(skus) < len(attributes["skus"]) and "skus_cut" in rules:
+    if skus is not None and len(skus) < len(attributes["skus"]):
         clean["skus_cut"] = len(attributes["skus"]) - len(skus)
     for key in REQUIRED[name]:
         if key not in clean:
