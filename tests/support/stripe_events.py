@@ -21,6 +21,8 @@ class Flow:
     currency: str = "EUR"
     partial_ok: frozenset[int] = field(default_factory=frozenset)
     """Amounts that a subset of the deliveries may rightly give: what that subset says was paid."""
+    links: frozenset[str] = field(default_factory=frozenset)
+    """Kinds of deliveries of which one is needed to tell that invoice and intent are one payment; none: the rest tells it."""
 
 
 def event(kind: str, obj: dict[str, Any], *, n: int, at: int = 0, account: str = "", **extra: Any) -> Event:
@@ -41,6 +43,10 @@ def event(kind: str, obj: dict[str, Any], *, n: int, at: int = 0, account: str =
 
 def session_id(n: int) -> str:
     return f"cs_live_a1{hashlib.sha256(str(n).encode()).hexdigest()[:56]}"
+
+
+def invoice_id(n: int) -> str:
+    return f"in_1{hashlib.sha256(str(n).encode()).hexdigest()[:23]}"
 
 
 def session(n: int, amount: int, **over: Any) -> dict[str, Any]:
@@ -101,7 +107,7 @@ def charge(n: int, amount: int, **over: Any) -> dict[str, Any]:
 
 def invoice(n: int, amount: int, **over: Any) -> dict[str, Any]:
     return {
-        "id": f"in_{n:024d}",
+        "id": invoice_id(n),
         "object": "invoice",
         "status": "paid",
         "amount_paid": amount,
@@ -126,7 +132,7 @@ def invoice_payment(n: int, amount: int, *, pi: int | None = None, **over: Any) 
         "amount_paid": amount,
         "currency": "eur",
         "created": BASE,
-        "invoice": f"in_{n:024d}",
+        "invoice": invoice_id(n),
         "payment": {"type": "payment_intent", "payment_intent": f"pi_{(n if pi is None else pi):024d}"},
         **over,
     }
@@ -216,7 +222,7 @@ def bare_intent(n: int, amount: int = 1500) -> Flow:
 def subscription_first(n: int, amount: int = 2900) -> Flow:
     """The first invoice of a subscription through Checkout: the PI exists before the invoice, nothing on it names the invoice."""
     cs = session(
-        n, amount, mode="subscription", payment_intent=None, invoice=f"in_{n:024d}", subscription=f"sub_{n:016d}"
+        n, amount, mode="subscription", payment_intent=None, invoice=invoice_id(n), subscription=f"sub_{n:016d}"
     )
     billing = {"description": "Subscription creation"}
     pi = intent(n, amount, payment_details={"order_reference": cs["id"][:25]}, **billing)
@@ -255,6 +261,66 @@ def renewal(n: int, amount: int = 2900, *, old: bool = False) -> Flow:
     return Flow("renewal old" if old else "renewal", tuple(events), amount, bill["id"])
 
 
+def first_by_api(n: int, amount: int = 1900, *, cut: bool = False) -> Flow:
+    """The first invoice of a subscription made through the API: the intent names its invoice, cut or in full."""
+    bill = invoice(n, amount, billing_reason="subscription_create")
+    reference = bill["id"][:25] if cut else bill["id"]
+    pi = intent(n, amount, description="Subscription creation", payment_details={"order_reference": reference})
+    events = (
+        event("payment_intent.succeeded", pi, n=n),
+        event("charge.succeeded", charge(n, amount, description="Subscription creation"), n=n),
+        event("invoice.paid", bill, n=n, at=1),
+        event("invoice_payment.paid", invoice_payment(n, amount), n=n, at=1),
+    )
+    return Flow("subscription by api", events, amount, bill["id"])
+
+
+def with_invoice(n: int, amount: int = 4999) -> Flow:
+    """A one-off Checkout with `invoice_creation`: the invoice is made after the payment, and nothing on the intent names it."""
+    cs = session(n, amount, invoice=invoice_id(n))
+    pi = intent(n, amount, payment_details={"order_reference": cs["id"]})
+    bill = invoice(n, amount, billing_reason="manual", parent=None)
+    events = (
+        event("payment_intent.succeeded", pi, n=n),
+        event("charge.succeeded", charge(n, amount), n=n),
+        event("checkout.session.completed", cs, n=n, at=1),
+        event("invoice.paid", bill, n=n, at=2),
+        event("invoice_payment.paid", invoice_payment(n, amount), n=n, at=2),
+    )
+    links = frozenset({"checkout.session.completed", "invoice_payment.paid"})
+    return Flow("checkout with invoice", events, amount, bill["id"], links=links)
+
+
+def payment_link(n: int, amount: int = 2500) -> Flow:
+    """A payment link: a Session that the app did not create."""
+    cs = session(n, amount, payment_link=f"plink_{n:020d}", metadata={}, customer=None)
+    pi = intent(n, amount, customer=None, payment_details={"order_reference": cs["id"]})
+    events = (
+        event("checkout.session.completed", cs, n=n, at=1),
+        event("payment_intent.succeeded", pi, n=n),
+        event("charge.succeeded", charge(n, amount, customer=None), n=n),
+    )
+    return Flow("payment link", events, amount, pi["id"])
+
+
+def terminal(n: int, amount: int = 1250) -> Flow:
+    """A card reader: authorised, then captured."""
+    taken = charge(n, amount, payment_method_details={"type": "card_present", "card_present": {"country": "FR"}})
+    events = (
+        event("charge.succeeded", {**taken, "captured": False, "amount_captured": 0}, n=n),
+        event("charge.captured", taken, n=n, at=9),
+        event("payment_intent.succeeded", intent(n, amount), n=n, at=9),
+    )
+    return Flow("terminal", events, amount, intent(n, amount)["id"])
+
+
+def two_endpoints(n: int, amount: int = 4999) -> Flow:
+    """Two endpoints of one account, one of them on an old version: each change comes as two events with ids of their own."""
+    flow = checkout(n, amount)
+    again = tuple({**body, "id": f"{body['id']}b", "api_version": "2022-11-15"} for body in flow.events)
+    return Flow("two endpoints", (*flow.events, *again), amount, flow.canonical)
+
+
 def out_of_band(n: int, amount: int = 70_000) -> Flow:
     """An invoice paid outside of Stripe: no intent, no charge."""
     bill = invoice(n, amount, billing_reason="manual", parent=None)
@@ -279,7 +345,7 @@ def partial_payments(n: int) -> Flow:
 def free_trial(n: int) -> Flow:
     """A trial: an invoice of zero, no money."""
     cs = session(
-        n, 0, mode="subscription", payment_status="no_payment_required", payment_intent=None, invoice=f"in_{n:024d}"
+        n, 0, mode="subscription", payment_status="no_payment_required", payment_intent=None, invoice=invoice_id(n)
     )
     bill = invoice(n, 0, billing_reason="subscription_create")
     return Flow("trial", (event("checkout.session.completed", cs, n=n), event("invoice.paid", bill, n=n)), None)
@@ -340,6 +406,12 @@ ALL = (
     subscription_first,
     renewal,
     lambda n: renewal(n, old=True),
+    first_by_api,
+    lambda n: first_by_api(n, cut=True),
+    with_invoice,
+    payment_link,
+    terminal,
+    two_endpoints,
     out_of_band,
     partial_payments,
     free_trial,

@@ -10,7 +10,7 @@ id); it is a guess that later facts can refute, which is why the two are never m
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from .model import Alias, Certainty, Evidence, Facts, Group, Labels, Payment, merge_labels
@@ -69,6 +69,11 @@ def attach(known: Sequence[Group], facts: Facts, rules: Rules) -> tuple[Group, l
     taken = frozenset(a for g in foreign for a in g.aliases | g.truncated)
     aliases = [a for a in facts.aliases if a not in taken]
     group = _merge(joined, facts, aliases, shared=bool(foreign))
+    if not group.recorded_ns:
+        # Recorded whole before it was known to be shared: what this invoice got of it is in there.
+        whole = (g for g in foreign if g.recorded_as and g.recorded_as.kind != rules.own)
+        first = min(whole, key=lambda g: g.recorded_ns, default=group)
+        group = group.changed(recorded_ns=first.recorded_ns, recorded_as=first.recorded_as)
     beside = [g.changed(shared=True) for g in foreign if not g.shared]
     return group, [g for g in joined if g.id != group.id], beside
 
@@ -80,7 +85,7 @@ def _merge(groups: Sequence[Group], facts: Facts, aliases: Sequence[Alias], *, s
     labels: Labels = {}
     for source in (*(g.labels for g in ordered), facts.labels):
         merge_labels(labels, source)
-    recorded = [g.recorded_ns for g in ordered if g.recorded_ns]
+    recorded = min((g for g in ordered if g.recorded_ns), key=lambda g: g.recorded_ns, default=Group())
     due = [g.due_ns for g in ordered if g.due_ns]
     new = () if facts.evidence is None else (facts.evidence,)
     return Group(
@@ -94,7 +99,8 @@ def _merge(groups: Sequence[Group], facts: Facts, aliases: Sequence[Alias], *, s
         settled=facts.settles or any(g.settled for g in ordered),
         soft=next((g.soft for g in ordered if g.soft), facts.soft),
         twin=next((g.twin for g in ordered if g.twin), 0),
-        recorded_ns=min(recorded, default=0),
+        recorded_ns=recorded.recorded_ns,
+        recorded_as=recorded.recorded_as,
         due_ns=min(due, default=0),
         labels=labels,
         traceparent=next((g.traceparent for g in ordered if g.traceparent), facts.traceparent),
@@ -121,10 +127,9 @@ def _evidence(known: Sequence[Evidence], new: Iterable[Evidence]) -> tuple[Evide
 
 
 def _stronger(a: Evidence, b: Evidence) -> Evidence:
-    top = max((a, b), key=lambda e: (e.amount_minor, e.at_ns))
-    return Evidence(
-        top.alias, top.authority, top.amount_minor, top.currency, min(a.at_ns, b.at_ns), max(a.certainty, b.certainty)
-    )
+    # The later of two captures has the greater sum; of two words about one sum the first says when it was taken.
+    top = max((a, b), key=lambda e: (e.amount_minor, -e.at_ns, e.currency))
+    return replace(top, certainty=max(a.certainty, b.certainty))
 
 
 def _ids(aliases: Iterable[Alias], kind: str) -> frozenset[Alias]:

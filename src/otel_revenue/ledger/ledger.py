@@ -95,6 +95,8 @@ class Ledger:
             group = tx.put(group)
         orphans = self._untwin(tx, group, known)
         group = self._twin(tx, tx.group(group.id) or group)
+        # Who lost a twin may belong to another group that had been left without one.
+        orphans = [self._twin(tx, tx.group(orphan.id) or orphan) for orphan in orphans]
         for candidate in (group, *orphans):
             self._settle(tx, candidate, now_ns, taken, encode)
         taken.group = group
@@ -139,7 +141,7 @@ class Ledger:
         if decision is Verdict.RECORD:
             paid = join.payment(group, twin, self._rules)
             named = join.owner(group, twin, self._rules)
-            tx.put(named.changed(recorded_ns=now_ns, due_ns=0))
+            tx.put(named.changed(recorded_ns=now_ns, recorded_as=paid.canonical, due_ns=0))
             tx.add_rows(encode(paid))
             taken.payments.append(paid)
         for stale in (tx.group(group.id), tx.group(twin.id) if twin else None):

@@ -17,17 +17,24 @@ Labels = dict[str, dict[str, list[Any]]]
 """
 Candidates: attribute to source to `[rank, JSON value]`, for example `{"order_id": {"metadata.order_id": [1, "o-1"]}}`.
 
-Where several objects speak for one source, the lowest rank stays, so that the order of deliveries changes nothing.
+Where several objects speak for one source, the lowest rank stays, and of one rank the smallest text, so that the order of
+deliveries changes nothing.
 """
 
 
 def merge_labels(into: Labels, more: Labels) -> None:
-    """Add the candidates of *more* to *into*, keeping the lowest rank per attribute and source."""
+    """Add the candidates of *more* to *into*, keeping one per attribute and source."""
     for name, candidates in more.items():
         mine = into.setdefault(name, {})
         for source, candidate in candidates.items():
-            if source not in mine or candidate[0] < mine[source][0]:
+            if source not in mine or _precedes(candidate, mine[source]):
                 mine[source] = candidate
+
+
+def _precedes(a: list[Any], b: list[Any]) -> bool:
+    if a[0] != b[0]:
+        return bool(a[0] < b[0])
+    return a[1] != b[1] and json.dumps(a[1], sort_keys=True) < json.dumps(b[1], sort_keys=True)
 
 
 class Alias(NamedTuple):
@@ -163,7 +170,8 @@ class Group:
 
     `id` is the store's own number, 0 before it is stored. `twin` is the id of the group that a soft join takes for the
     same payment. `shared` is set when one taking of money paid several invoices: then only what speaks of this invoice
-    counts. `recorded_ns` is 0 until the payment is recorded; `due_ns` is 0 unless the payment is on hold.
+    counts. `recorded_ns` is 0 until the payment is recorded, `recorded_as` the id that it was named by then; `due_ns` is 0
+    unless the payment is on hold.
     """
 
     id: int = 0
@@ -177,6 +185,7 @@ class Group:
     soft: Soft | None = None
     twin: int = 0
     recorded_ns: int = 0
+    recorded_as: Alias | None = None
     due_ns: int = 0
     labels: Labels = field(default_factory=dict)
     traceparent: str = ""

@@ -408,7 +408,7 @@ def _doc(group: Group) -> str:
             "f": [group.created, group.billing, group.shared, group.settled],
             "s": group.soft,
             "w": group.twin,
-            "r": group.recorded_ns,
+            "r": [group.recorded_ns, group.recorded_as],
             "d": group.due_ns,
             "l": group.labels,
             "p": group.traceparent,
@@ -423,6 +423,7 @@ def _group(number: int, doc: str) -> Group:
     raw = json.loads(doc)
     evidence: tuple[Evidence, ...] = tuple(evidence_from_list(e) for e in raw["e"])
     created, billing, shared, settled = raw["f"]
+    recorded_ns, recorded_as = raw["r"]
     return Group(
         id=number,
         aliases=frozenset(Alias(*a) for a in raw["a"]),
@@ -434,7 +435,8 @@ def _group(number: int, doc: str) -> Group:
         settled=settled,
         soft=Soft(*raw["s"]) if raw["s"] else None,
         twin=raw["w"],
-        recorded_ns=raw["r"],
+        recorded_ns=recorded_ns,
+        recorded_as=Alias(*recorded_as) if recorded_as else None,
         due_ns=raw["d"],
         labels=raw["l"],
         traceparent=raw["p"],

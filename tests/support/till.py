@@ -1,0 +1,81 @@
+"""A ledger in memory that takes deliveries and remembers what it recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from otel_revenue.config import Settings
+from otel_revenue.instrumentation.stripe import facts
+from otel_revenue.ledger.join import Rules
+from otel_revenue.ledger.ledger import Ledger
+from otel_revenue.ledger.sqlite import SqliteStore
+
+from .reading import NO_TRACE, NOW_NS, reader_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from otel_revenue.ledger.ledger import Taken
+    from otel_revenue.ledger.model import Payment
+
+SECOND = 10**9
+HOUR = 3600 * SECOND
+RULES = Rules(("in", "pi", "ch", "cs"), ("in", "pi", "cs"), "in", 90 * SECOND, 10 * SECOND)
+Books = list[tuple[str, int, str]]
+
+
+class Till:
+    """Takes deliveries at a time of its own, `now_ns`; holds are released only by `release`."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.recorded: list[Payment] = []
+        self.taken: list[Taken] = []
+        self.now_ns = NOW_NS
+        self.store = SqliteStore(None)
+        self.ledger = Ledger(self.store, RULES)
+        self._reader = reader_for(settings or Settings())
+
+    def deliver(self, body: Any) -> facts.Reading:
+        """Take one webhook event."""
+        return self._take(facts.from_event(body, self._reader, now_ns=self.now_ns, seen=NO_TRACE))
+
+    def answer(self, method: str, path: str, body: Any, account: str = "", **more: Any) -> facts.Reading:
+        """Take one answer of Stripe's API."""
+        arguments: dict[str, Any] = {"account": account, "now_ns": self.now_ns, "seen": NO_TRACE, **more}
+        return self._take(facts.from_answer(method, path, body, self._reader, **arguments))
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time go by, and release what is due."""
+        self.now_ns += int(seconds * SECOND)
+        self.release()
+
+    def release(self) -> None:
+        """Record the payments whose hold is over."""
+        self.taken.append(self.ledger.release(self.now_ns, self._encode))
+
+    def close_day(self) -> Books:
+        """Let every hold run out, and return what was recorded in all."""
+        self.pass_time(3600)
+        return self.books
+
+    @property
+    def books(self) -> Books:
+        """What was recorded: canonical id, minor units, currency."""
+        return sorted((p.canonical.id, p.amount_minor, p.currency) for p in self.recorded)
+
+    def _take(self, reading: facts.Reading) -> facts.Reading:
+        for item in reading.facts:
+            self.taken.append(self.ledger.take(item, self.now_ns, self._encode))
+        return reading
+
+    def _encode(self, payment: Payment) -> list[Any]:
+        self.recorded.append(payment)
+        return []
+
+
+def play(bodies: Iterable[Any]) -> Books:
+    """Deliver everything within the holds, then let them run out."""
+    till = Till()
+    for body in bodies:
+        till.deliver(body)
+    return till.close_day()
