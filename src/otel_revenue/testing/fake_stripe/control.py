@@ -45,6 +45,7 @@ from starlette.routing import Route
 
 from .body import TooLarge, read
 from .buyer import Buyer
+from .defaults import WEBHOOK_SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,9 +125,17 @@ def drain(fake: FakeStripe, *, timeout: float = 10.0) -> Obj:
     return {"drained": fake.drain(timeout)}
 
 
-def endpoints(fake: FakeStripe, *, url: str, **options: Any) -> Obj:
+def endpoints(
+    fake: FakeStripe,
+    *,
+    url: str,
+    secret: str = WEBHOOK_SECRET,
+    events: list[str] = ["*"],  # noqa: B006 - never changed
+    api_version: str = "",
+    connect: bool = False,
+) -> Obj:
     """Send events to a URL."""
-    added = fake.add_endpoint(url, **options)
+    added = fake.add_endpoint(url, secret=secret, events=events, api_version=api_version or None, connect=connect)
     return {"url": added.url, "events": list(added.events)}
 
 
@@ -183,6 +192,18 @@ def routes(fake: FakeStripe) -> list[Route]:
     ]
 
 
+# What JSON must hold for a parameter, by the parameter's annotation.
+_KINDS: Final[dict[str, tuple[Any, str]]] = {
+    "Any": (object, "anything"),
+    "Obj | None": (dict, "an object"),
+    "bool": (bool, "true or false"),
+    "float": ((int, float), "a number"),
+    "int": (int, "a whole number"),
+    "list[str]": (list, "a list of names"),
+    "str": (str, "text"),
+}
+
+
 def _acting(fake: FakeStripe, act: Callable[..., Obj]) -> Any:
     async def handler(request: Request) -> Response:
         try:
@@ -201,6 +222,10 @@ def _act(fake: FakeStripe, act: Callable[..., Obj], body: bytes) -> Obj:
     values = json.loads(body or b"{}")
     if not isinstance(values, dict):
         raise TypeError("expected a JSON object")
+    for name, value in values.items():
+        kind, words = _KINDS[str(act.__annotations__.get(name, "Any"))]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind not in (bool, object)):
+            raise TypeError(f"{name} must be {words}")
     return act(fake, **values)
 
 

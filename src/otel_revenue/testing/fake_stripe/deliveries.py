@@ -12,14 +12,14 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from . import legacy
 from .world import Obj, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from .world import World
 
@@ -92,23 +92,48 @@ class Behaviour:
         for name in changes:
             if name not in self.__dict__:
                 raise ValueError(f"webhooks have no {name!r}; known: {', '.join(sorted(self.__dict__))}")
-        drop = changes.get("drop", self.drop)
-        if not isinstance(drop, (int, float)):
-            changes["drop"] = frozenset([drop] if isinstance(drop, str) else drop)
-        elif not 0 <= drop <= 1:
-            raise ValueError("drop must be a share from 0 to 1, or names of event types")
-        for name, least in {
-            "duplicates": 1,
-            "attempts": 1,
-            "concurrency": 1,
-            "delay": 0,
-            "backoff": 0,
-            "timeout": 0,
-        }.items():
-            value = changes.get(name, least)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or value < least:
-                raise ValueError(f"{name} must be a number of at least {least}")
-        return replace(self, **changes)
+        return replace(self, **{name: _CHECKS[name](name, value) for name, value in changes.items()})
+
+
+def _count(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1")
+    return value
+
+
+def _seconds(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 86_400:
+        raise ValueError(f"{name} must be seconds from 0 to 86400")
+    return value
+
+
+def _flag(name: str, value: Any) -> bool:
+    if value is not True and value is not False:
+        raise ValueError(f"{name} must be true or false")
+    return bool(value)
+
+
+def _drop(name: str, value: Any) -> float | frozenset[str]:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1:
+        return value
+    names = [value] if isinstance(value, str) else value
+    if isinstance(names, (list, tuple, set, frozenset)) and all(isinstance(item, str) for item in names):
+        return frozenset(names)
+    raise ValueError(f"{name} must be a share from 0 to 1, or names of event types")
+
+
+_CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
+    "attempts": _count,
+    "backoff": _seconds,
+    "backoff_most": _seconds,
+    "concurrency": _count,
+    "delay": _seconds,
+    "drop": _drop,
+    "duplicates": _count,
+    "hold": _flag,
+    "reorder": _flag,
+    "timeout": _seconds,
+}
 
 
 @dataclass(frozen=True)

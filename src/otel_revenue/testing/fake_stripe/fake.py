@@ -6,11 +6,12 @@ from __future__ import annotations
 import copy
 import random
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from . import books, summary
 from .api import Api, Received, Trouble
 from .buyers import Buyers
+from .defaults import API_KEY, WEBHOOK_SECRET
 from .deliveries import Behaviour, Delivery, Endpoint, collected, endpoint, payload, rendered, sign
 from .server import Server, application
 from .webhooks import Webhooks
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from .books import Booked
     from .summary import Sum, Traffic
     from .world import Obj
-
-API_KEY: Final = "sk_test_fake_stripe_on_loopback"
-WEBHOOK_SECRET: Final = "whsec_fake_stripe_on_loopback"  # noqa: S105 - a fake's
 
 
 class FakeStripe(Buyers):
@@ -256,7 +254,14 @@ class FakeStripe(Buyers):
             return list(self.api.received)
 
     def fail_next(self, n: int = 1, *, status: int = 500, path: str = "") -> None:
-        """Let the next *n* API requests (whose path contains *path*) fail with *status*, before they do anything."""
+        """
+        Let the next *n* API requests (whose path contains *path*) fail with *status*, before they do anything.
+
+        Raises:
+            ValueError: *n* is below 1, or *status* is no error.
+        """
+        if n < 1 or not 400 <= status <= 599:
+            raise ValueError("n must be at least 1, and status from 400 to 599")
         with self._world.lock:
             self.api.troubles.append(Trouble(n, status, path))
 
