@@ -9,15 +9,55 @@ loop) and nowhere else: code below it raises as usual. The application's own cal
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import Counter
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-logger = logging.getLogger("otel_revenue")
+    Adapter = logging.LoggerAdapter[logging.Logger]
+else:
+    Adapter = logging.LoggerAdapter
+
+
+class QuietLogger(Adapter):
+    """
+    Our logger, as seen from inside of somebody else's application.
+
+    A line of ours goes out with instrumentation suppressed, so that a handler that sends log records over the network makes
+    no spans of it; while it is handled, further lines of ours in the same thread are dropped, so that a handler which comes
+    back to us does not loop; and a handler that raises does not reach the application.
+    """
+
+    _thread = threading.local()
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log as usual, or not at all."""
+        if not self.isEnabledFor(level) or getattr(self._thread, "busy", False):
+            return
+        self._thread.busy = True
+        try:
+            with _suppressed():
+                self.logger.log(level, msg, *args, **{**kwargs, "stacklevel": kwargs.get("stacklevel", 1) + 1})
+        except Exception:
+            if reraise:
+                raise
+        finally:
+            self._thread.busy = False
+
+
+def _suppressed() -> AbstractContextManager[None]:
+    try:
+        from opentelemetry.instrumentation.utils import suppress_instrumentation
+    except ImportError:  # while the interpreter ends
+        return nullcontext()
+    return suppress_instrumentation()
+
+
+logger = QuietLogger(logging.getLogger("otel_revenue"), {})
 
 reraise = False
 """Set by a fixture of the test-suite, by nothing else: a test must not pass over a hidden bug."""
@@ -26,7 +66,7 @@ failures: Counter[str] = Counter()
 """How often each step failed since the process started; read by the metric `otel_revenue.failures`."""
 
 _logged: set[tuple[str, str, str]] = set()
-_lock = threading.Lock()
+_lock = threading.RLock()  # a finaliser may fail, and report it, in the middle of a report
 
 
 @contextmanager
@@ -79,11 +119,20 @@ def reset() -> None:
         _logged.clear()
 
 
+def _forget_lock() -> None:
+    global _lock  # noqa: PLW0603 - this module is the one guard of a process
+    _lock = threading.RLock()  # of the parent's threads none is here to release it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)
+
+
 def _place(error: BaseException) -> str:
     trace = error.__traceback__
     place = "unknown"
     while trace is not None:
         code = trace.tb_frame.f_code
-        place = f"{code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}"
+        place = f"{os.path.basename(code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119 - a path of another system raises nothing
         trace = trace.tb_next
     return place
