@@ -2,47 +2,28 @@
 """
 Append-only files of frames: what must survive the process, but not cost a transaction.
 
-One process appends to its own segment: length, CRC-32, bytes, in one `write`. That survives `kill -9`; with `fsync` also a
-power cut. The file is locked while its process lives; a process that finds one whose lock is free adopts it. A torn tail
-(the process died in the middle of a write) ends its segment, counted.
+One process appends to its own segments. That survives `kill -9`; with `fsync` also a power cut. A segment is locked while its
+process lives; a process that finds one whose lock is free adopts it. A torn tail (the process died in the middle of a
+write) ends its segment, counted.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import struct
+import secrets
 import threading
-import zlib
-from dataclasses import dataclass, field
-from pathlib import Path
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from .segment import Segment, adopt, create
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
-_FRAME: Final = struct.Struct("<II")
-_MAGIC: Final = b"OTRSPOOL1\n"
-_MAX_FRAME: Final = 16 * 1024 * 1024
-_READ: Final = 1024 * 1024
-
-
-@dataclass
-class _Segment:
-    path: Path
-    fd: int
-    head: bytes
-    start: int
-    """Where the frames begin."""
-    size: int
-    own: bool
-    closed: bool
-    """No more frames will come: rotated, or its process is dead."""
-    cursors: dict[str, int] = field(default_factory=dict)
-
-    def cursor(self, reader: str) -> int:
-        return self.cursors.get(reader, self.start)
+_ABANDONED_S: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +34,7 @@ class Batch:
     head: bytes
     segment: Path
     end: int
+    ends: Sequence[int] = ()
 
 
 class Spool:
@@ -61,11 +43,15 @@ class Spool:
 
     Args:
         folder: made if it is not there (0700; files 0600).
-        token: names this process's files; unique among live processes.
+        token: the beginning of the names of this process's files, for people.
         head: bytes kept at the beginning of each segment (the encoded resource), handed out with its frames.
         readers: names of all who read; a segment goes when each of them has passed it.
-        max_bytes: at this size the oldest segment goes, counted in `dropped_bytes`.
+        max_bytes: at this size of the files that this process holds, the oldest goes, counted in `dropped_bytes`.
         fsync: wait for the disk at each append.
+
+    Attributes:
+        dropped_bytes: what went unread, because of `max_bytes`.
+        lost_bytes: what could not be read: torn or damaged.
 
     Raises:
         OSError: from the constructor and `append`, when the folder cannot be used.
@@ -90,12 +76,18 @@ class Spool:
         self._max_bytes = max_bytes
         self._segment_bytes = min(segment_bytes, max(4096, max_bytes // 4))
         self._fsync = fsync
-        self._lock = threading.Lock()
-        self._segments: list[_Segment] = []
-        self._current: _Segment | None = None
-        self._number = 0
+        self._foreign: set[Path] = set()
         self.dropped_bytes = 0
         self.lost_bytes = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._segments: list[Segment] = []
+        self._current: Segment | None = None
+        self._number = 0
+        # A pid comes again, in a container at every start: names must not.
+        self._instance = secrets.token_hex(6)
 
     def append(self, frame: bytes) -> None:
         """
@@ -104,65 +96,58 @@ class Spool:
         Raises:
             OSError: it was not written.
         """
-        data = _FRAME.pack(len(frame), zlib.crc32(frame)) + frame
         with self._lock:
             current = self._current
-            if current is None or current.size >= self._segment_bytes:
+            if current is None or current.closed or current.size >= self._segment_bytes:
                 current = self._rotate()
-            written = os.write(current.fd, data)
-            current.size += written
-            if written != len(data):
-                # A full disk takes a part; what follows must not be read as its rest.
-                current.closed = True
-                self._current = None
-                raise OSError(28, "the frame was written in part")
-            if self._fsync:
-                os.fdatasync(current.fd)
+            current.append(frame, sync=self._fsync)
 
     def read(self, reader: str, limit: int = 512) -> Batch | None:
         """Return the next frames for *reader* from the oldest segment that has some; None when there are none."""
         with self._lock:
             for segment in list(self._segments):
-                frames, end = self._frames(segment, segment.cursor(reader), limit)
-                if frames:
-                    return Batch(frames, segment.head, segment.path, end)
+                batch = self._read(segment, reader, limit)
+                if batch is not None:
+                    return batch
                 if segment.closed:
-                    self._finish(segment, reader)
+                    self._remove_if_passed(segment)
         return None
 
-    def commit(self, reader: str, batch: Batch) -> None:
-        """Write down that *reader* is done with *batch*."""
+    def commit(self, reader: str, batch: Batch, count: int | None = None) -> None:
+        """Write down that *reader* is done with *batch*, or with its first *count* frames."""
+        end = batch.end if count is None or count >= len(batch.frames) else batch.ends[count - 1]
         with self._lock:
             segment = next((s for s in self._segments if s.path == batch.segment), None)
-            if segment is None:
-                return
-            segment.cursors[reader] = batch.end
-            if segment.closed and batch.end >= segment.size:
-                self._finish(segment, reader)
-                return
-            with contextlib.suppress(OSError):  # without it the frames are sent again, and deduped by their id
-                self._cursor_path(segment, reader).write_bytes(struct.pack("<Q", batch.end))
+            if segment is not None and count != 0:
+                segment.move(reader, end)
+                if segment.closed:
+                    self._remove_if_passed(segment)
 
     def adopt(self) -> int:
         """Take over segments of dead processes; returns how many."""
-        found = 0
+        found: list[Segment] = []
         with self._lock:
-            known = {s.path for s in self._segments}
+            known = {s.path for s in self._segments} | self._foreign
             for path in sorted(self._folder.glob("*.seg")):
-                if path in known or path.name.startswith(f"{self._token}."):
+                if path in known:
                     continue
-                segment = self._adopted(path)
-                if segment is not None:
-                    self._segments.append(segment)
-                    found += 1
+                result = adopt(path, self._readers)
+                if result.segment is not None:
+                    found.append(result.segment)
+                elif result.unreadable:
+                    self._foreign.add(path)
+                    self.lost_bytes += result.unreadable
+            self._tidy()
             if found:
+                found.sort(key=lambda s: os.fstat(s.fd).st_mtime_ns)
+                self._segments[:0] = found
                 self._limit()
-        return found
+        return len(found)
 
     @property
     def size(self) -> int:
         """Bytes of the segments that this process holds."""
-        return sum(s.size for s in self._segments)
+        return sum(s.size for s in list(self._segments))
 
     def waiting(self, reader: str) -> int:
         """Return how many bytes *reader* has not passed."""
@@ -172,35 +157,35 @@ class Spool:
         """Let go of the files; what is unread is adopted by the next process."""
         with self._lock:
             for segment in self._segments:
-                empty = segment.own and segment.size == segment.start
-                if empty:
-                    segment.path.unlink(missing_ok=True)
-                os.close(segment.fd)
+                if self._passed(segment):
+                    segment.remove()
+                else:
+                    segment.release()
             self._segments.clear()
             self._current = None
 
     def abandon(self) -> None:
-        """In a forked child: close the inherited descriptors, which would keep the parent's locks alive."""
+        """In a forked child: close the inherited descriptors, which would keep the parent's locks alive, and begin anew."""
         for segment in self._segments:
-            with contextlib.suppress(OSError):
-                os.close(segment.fd)
-        self._segments = []
-        self._current = None
+            segment.release()
+        self._begin()
 
-    def _rotate(self) -> _Segment:
+    def _read(self, segment: Segment, reader: str, limit: int) -> Batch | None:
+        while (at := segment.cursor(reader)) < segment.size:
+            found = segment.read(at, limit)
+            self.lost_bytes += found.lost
+            if found.frames:
+                return Batch(found.frames, segment.head, segment.path, found.end, found.ends)
+            segment.cursors[reader] = found.end
+        return None
+
+    def _rotate(self) -> Segment:
         if self._current is not None:
             self._current.closed = True
+            self._current = None
         self._number += 1
-        path = self._folder / f"{self._token}.{self._number:06d}.seg"
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            start = os.write(fd, _MAGIC + struct.pack("<I", len(self._head)) + self._head)
-        except OSError:
-            os.close(fd)
-            path.unlink(missing_ok=True)
-            raise
-        segment = _Segment(path, fd, self._head, start, start, own=True, closed=False)
+        path = self._folder / f"{self._token}.{self._instance}.{self._number:06d}.seg"
+        segment = create(path, self._head, sync=self._fsync)
         self._segments.append(segment)
         self._current = segment
         self._limit()
@@ -213,78 +198,21 @@ class Spool:
                 return
             if segment is not self._current:
                 total -= segment.size
-                self.dropped_bytes += segment.size - max((segment.cursor(r) for r in self._readers), default=0)
-                self._remove(segment)
+                self.dropped_bytes += segment.size - min(segment.cursor(r) for r in self._readers)
+                self._segments.remove(segment)
+                segment.remove()
 
-    def _frames(self, segment: _Segment, at: int, limit: int) -> tuple[list[bytes], int]:
-        data = os.pread(segment.fd, _READ, at)
-        if (
-            len(data) >= _FRAME.size
-            and (need := _FRAME.unpack_from(data)[0] + _FRAME.size) > len(data)
-            and need <= _MAX_FRAME
-        ):
-            data = os.pread(segment.fd, need, at)  # one frame larger than a read
-        frames: list[bytes] = []
-        offset = 0
-        while len(frames) < limit and offset + _FRAME.size <= len(data):
-            length, crc = _FRAME.unpack_from(data, offset)
-            frame = data[offset + _FRAME.size : offset + _FRAME.size + length]
-            if len(frame) != length or zlib.crc32(frame) != crc:
-                break
-            frames.append(frame)
-            offset += _FRAME.size + length
-        return frames, at + offset
+    def _passed(self, segment: Segment) -> bool:
+        return all(segment.cursor(reader) >= segment.size for reader in self._readers)
 
-    def _finish(self, segment: _Segment, reader: str) -> None:
-        """*reader* has read all that can be read of a closed segment: what is left is torn."""
-        at = segment.cursor(reader)
-        if at < segment.size:
-            self.lost_bytes += segment.size - at
-        segment.cursors[reader] = max(segment.size, at)
-        if all(segment.cursor(r) >= segment.size for r in self._readers):
-            self._remove(segment)
+    def _remove_if_passed(self, segment: Segment) -> None:
+        if self._passed(segment):
+            self._segments.remove(segment)
+            segment.remove()
 
-    def _remove(self, segment: _Segment) -> None:
-        self._segments.remove(segment)
-        for path in (segment.path, *(self._cursor_path(segment, r) for r in self._readers)):
+    def _tidy(self) -> None:
+        """Remove files that a process left before they were segments."""
+        for path in self._folder.glob("*.new"):
             with contextlib.suppress(OSError):
-                path.unlink()
-        os.close(segment.fd)
-
-    def _cursor_path(self, segment: _Segment, reader: str) -> Path:
-        return segment.path.with_suffix(f".{reader}.cursor")
-
-    def _adopted(self, path: Path) -> _Segment | None:
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            return None
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            size = os.fstat(fd).st_size
-            head = os.pread(fd, len(_MAGIC) + 4, 0)
-            if not path.exists() or len(head) < len(_MAGIC) + 4 or not head.startswith(_MAGIC):
-                if size and path.exists():
-                    self.lost_bytes += size
-                path.unlink(missing_ok=True)
-                raise OSError("not a segment")
-            length = struct.unpack("<I", head[-4:])[0]
-            start = len(head) + length
-            segment = _Segment(path, fd, os.pread(fd, length, len(head)), start, size, own=False, closed=True)
-        except OSError:
-            os.close(fd)
-            return None
-        for reader in self._readers:
-            with contextlib.suppress(OSError, struct.error):
-                (at,) = struct.unpack("<Q", self._cursor_path(segment, reader).read_bytes())
-                segment.cursors[reader] = max(start, min(at, size))
-        return segment
-
-
-@contextlib.contextmanager
-def frames_of(spool: Spool, reader: str) -> Iterator[Batch | None]:
-    """Give out one batch, committed when the block ends without an error."""
-    batch = spool.read(reader)
-    yield batch
-    if batch is not None:
-        spool.commit(reader, batch)
+                if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                    path.unlink()
