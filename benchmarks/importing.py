@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an import adds to a process that has the OTel SDK."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+from .figures import Line, Table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SDK: Final = "import opentelemetry.sdk.trace, opentelemetry.sdk.metrics, opentelemetry.sdk._logs"
+_CODE: Final = """
+import json, sys, threading, time
+{sdk}
+before = time.perf_counter()
+{adds}
+taken = time.perf_counter() - before
+print(json.dumps([taken * 1000, threading.active_count(), "stripe" in sys.modules]))
+"""
+_ADDED: Final = {
+    "otel-revenue": "from otel_revenue.instrumentation import RevenueInstrumentor",
+    "posthog": "import posthog",
+    "stripe": "import stripe",
+}
+
+
+def importing(folder: Path, *, rounds: int) -> list[Table]:
+    """Time the import in fresh processes, in turn."""
+    taken: dict[str, list[float]] = {name: [] for name in _ADDED}
+    threads, brings_stripe = 1, False
+    for number in range(rounds + 1):
+        for name in random.sample(list(_ADDED), len(_ADDED)):
+            code = _CODE.format(sdk=_SDK, adds=_ADDED[name])
+            run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder)
+            milliseconds, alive, has_stripe = json.loads(run.stdout)
+            if name == "otel-revenue":
+                threads, brings_stripe = max(threads, alive), brings_stripe or has_stripe
+            if number:  # the first one may have to compile
+                taken[name].append(milliseconds)
+    ours = sorted(taken["otel-revenue"])
+    return [
+        Table(
+            "Import on top of the OTel SDK",
+            "ms",
+            [Line(name, values) for name, values in taken.items()],
+            goal="≤ 60 ms; no thread, no import of stripe",
+            met=ours[len(ours) // 2] <= 60 and threads == 1 and not brings_stripe,
+            notes=(f"threads after it: {threads}; stripe imported: {'yes' if brings_stripe else 'no'}",),
+        )
+    ]
