@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Where the application's store is, as seen from the command line, and how to open it without making one.
+
+The application may be running: nothing is created, migrated or moved, readers never wait for writers, and what is changed is
+changed in short transactions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+from otel_revenue import config
+from otel_revenue.errors import ConfigError, StoreError, StoreTooNew
+from otel_revenue.ledger.sqlite import LAYOUT, SQL, SqliteStore
+from otel_revenue.ledger.store import OutboxRow
+from otel_revenue.runtime.plan import places
+from otel_revenue.signals import resource as resources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from otel_revenue.config import Settings
+
+LEDGER: Final = "ledger.sqlite3"
+_STEP: Final = 200
+"""Rows changed in one transaction: far below the quarter of a second for which a request waits."""
+
+_OPEN: Final = SQL["open_rows"].rstrip(";")
+_FIND: Final = f"SELECT * FROM ({_OPEN}) WHERE seq = :seq OR event_id = :word"  # noqa: S608 - made of constants
+_SEQS: Final = f"SELECT seq FROM ({_OPEN})"  # noqa: S608 - made of constants
+_DESTINATIONS: Final = "SELECT DISTINCT destination FROM delivery"
+_LAST_NEWS: Final = "SELECT max(touched_ns) FROM payment"
+_OBJECTS: Final = (
+    "SELECT kind, count(DISTINCT payment_id) FROM alias "
+    "WHERE payment_id IN (SELECT id FROM payment ORDER BY touched_ns DESC LIMIT 500) GROUP BY kind"
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """
+    Where ledger, outbox and spool are.
+
+    Attributes:
+        ledger: the file; None: the application's memory.
+        folder: around it; None: memory.
+        because: what says so, for people.
+    """
+
+    ledger: Path | None
+    folder: Path | None
+    because: str
+
+
+def service_name(environ: Mapping[str, str], resource: Mapping[str, Any] | None = None) -> str:
+    """Return the service's name as the application's resource has it: the live one's, else as the SDK would make it."""
+    name = (resource or {}).get("service.name") or environ.get("OTEL_SERVICE_NAME")
+    if not name:
+        pairs = (pair.partition("=") for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
+        stated = {unquote(key.strip()): unquote(value.strip()) for key, _, value in pairs}
+        name = stated.get("service.name") or resources.UNKNOWN_SERVICE
+    return str(resources.allowed({"service.name": str(name)})["service.name"])
+
+
+def with_store(settings: Settings, named: str | None) -> Settings:
+    """
+    Return *settings* with the store that `--store` names: a folder, `sqlite:///path`, or the ledger's file itself.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    if not named:
+        return settings
+    if "://" in named and not named.startswith("sqlite:///"):
+        raise ConfigError(
+            "--store: expected a folder, a ledger's file or sqlite:///path, for example /var/lib/otel-revenue"
+        )
+    file = "://" not in named and Path(named).expanduser().is_file()
+    return dataclasses.replace(settings, store=f"sqlite:///{Path(named).expanduser().absolute()}" if file else named)
+
+
+def find(
+    environ: Mapping[str, str],
+    named: str | None = None,
+    *,
+    settings: Settings | None = None,
+    resource: Mapping[str, Any] | None = None,
+) -> Place:
+    """
+    Find the store as the application would.
+
+    Args:
+        environ: variables of the process.
+        named: the text of `--store`, None where it is not given.
+        settings: as they were read; from *environ* when None.
+        resource: attributes of the live resource, None where nothing is live.
+    Raises:
+        ConfigError: *named* is no place.
+    """
+    settings = with_store(settings or config.load(environ)[0], named)
+    name = service_name(environ, resource)
+    ledger, folder = places(settings, name, environ)
+    if named:
+        because = "--store"
+    elif environ.get("OTEL_REVENUE_STORE", "").strip():
+        because = "OTEL_REVENUE_STORE"
+    elif settings.store:
+        because = "the settings file"
+    else:
+        because = f"the default for the service '{name}'"
+    return Place(ledger, folder, because)
+
+
+def others(environ: Mapping[str, str]) -> list[Path]:
+    """Return the folders of all stores in the default state folder."""
+    root = config.default_folder("x", environ).parent
+    with contextlib.suppress(OSError):
+        return sorted(path.parent for path in root.glob(f"*/{LEDGER}"))
+    return []
+
+
+def missing(place: Place, environ: Mapping[str, str]) -> str:
+    """Return, for people, why *place* holds no ledger, and the remedy."""
+    if place.ledger is None:
+        return (
+            f"The store is :memory: ({place.because}): only the application itself can see it, and what waits is lost when it ends. "
+            "Set OTEL_REVENUE_STORE to a folder."
+        )
+    found = [str(path) for path in others(environ) if path != place.folder]
+    seen = f" Stores of other services are in {', '.join(found)}." if found else ""
+    return (
+        f"There is no ledger at {place.ledger} ({place.because}).{seen} Run this with the application's environment "
+        "(OTEL_SERVICE_NAME, OTEL_REVENUE_STORE, HOME) and as its user, or name the folder: --store FOLDER. The ledger is made "
+        "when the application begins to serve."
+    )
+
+
+def open_existing(place: Place, environ: Mapping[str, str], *, write: bool = False) -> ExistingStore:
+    """
+    Open the ledger at *place*, which must be there.
+
+    Args:
+        place: see `find`.
+        environ: variables of the process, to say where others are.
+        write: whether rows will be changed; otherwise the file is opened for reading alone.
+
+    Raises:
+        ConfigError: there is no ledger.
+        StoreError: it is there and cannot be read.
+    """
+    try:
+        there = place.ledger is not None and place.ledger.is_file()
+    except PermissionError:
+        raise ConfigError(
+            f"{place.folder} may not be read by this user (uid {os.geteuid()}): run this as the application's user"
+        ) from None
+    if place.ledger is None or not there:
+        raise ConfigError(missing(place, environ))
+    if not os.access(place.ledger, os.R_OK | (os.W_OK if write else 0)):
+        verb = "changed" if write else "read"
+        raise ConfigError(
+            f"{place.ledger} may not be {verb} by this user (uid {os.geteuid()}): run this as the application's user"
+        )
+    store = ExistingStore(place.ledger, write=write)
+    store.check()
+    return store
+
+
+class ExistingStore(SqliteStore):
+    """
+    A ledger that the application made, for people who look at it.
+
+    Args:
+        path: the file.
+        write: see `open_existing`.
+        busy_s: seconds to wait for the application.
+    """
+
+    def __init__(self, path: Path, *, write: bool = False, busy_s: float = 5.0) -> None:
+        super().__init__(path, busy_s=busy_s)
+        self._file = path
+        self._mode = "rw" if write else "ro"
+
+    def check(self) -> None:
+        """
+        Read from it once.
+
+        Raises:
+            StoreError: it cannot be read; the text says why.
+        """
+        self.stats()
+
+    def destinations(self) -> list[str]:
+        """Return the names of the far ends that have noted something about a row."""
+        return sorted(row[0] for row in self._read(_DESTINATIONS))
+
+    def find(self, destination: str, word: str) -> list[OutboxRow]:
+        """Return the rows that *destination* has not done and that *word* names: a number, or an event_id."""
+        seq = int(word) if word.isdecimal() and len(word) < 19 else -1
+        query = {"destination": destination, "state": None, "limit": -1, "seq": seq, "word": word}
+        return [OutboxRow(*row) for row in self._read(_FIND, query)]
+
+    def seqs(self, destination: str, state: str) -> list[int]:
+        """Return the numbers of all rows of one state."""
+        return [row[0] for row in self._read(_SEQS, {"destination": destination, "state": state, "limit": -1})]
+
+    def retry(self, destination: str, seqs: Sequence[int]) -> int:
+        """See `Store.retry`; in short transactions."""
+        return sum(super(ExistingStore, self).retry(destination, part) for part in _parts(seqs))
+
+    def forget_rows(self, seqs: Sequence[int]) -> int:
+        """See `Store.forget_rows`; in short transactions."""
+        return sum(super(ExistingStore, self).forget_rows(part) for part in _parts(seqs))
+
+    def last_news_ns(self) -> int:
+        """Return when news of a payment last reached the ledger; 0 when none has."""
+        return int(self._read(_LAST_NEWS)[0][0] or 0)
+
+    def objects(self) -> dict[str, int]:
+        """Return, of the 500 payments with the newest news, how many name an id of each kind."""
+        return dict(self._read(_OBJECTS))
+
+    def _read(self, statement: str, values: Mapping[str, Any] | None = None) -> list[Any]:
+        try:
+            with self._locked() as raw:
+                return raw.execute(statement, values or {}).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._file} cannot be read: {error}") from None
+
+    def _connect(self) -> sqlite3.Connection:
+        """Unlike the application's: creates nothing, migrates nothing, moves no damaged file away."""
+        try:
+            return self._prepared(f"mode={self._mode}")
+        except sqlite3.OperationalError:
+            # A read-only volume: SQLite cannot make its -shm file there, and needs none where nobody writes.
+            if self._mode == "rw" or os.access(self._file.parent, os.W_OK) or Path(f"{self._file}-wal").exists():
+                raise
+            return self._prepared("mode=ro&immutable=1")
+        except sqlite3.DatabaseError:
+            raise StoreError(
+                f"{self._file} is damaged, or no ledger. Keep a copy of it with its -wal file; the application moves it away at "
+                "its next start, and `sqlite3 FILE .recover` reads what can be read"
+            ) from None
+
+    def _prepared(self, how: str) -> sqlite3.Connection:
+        raw = sqlite3.connect(
+            f"{self._file.absolute().as_uri()}?{how}",
+            uri=True,
+            timeout=self._busy_s,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            version = raw.execute("PRAGMA user_version").fetchone()[0]
+            if self._mode == "rw":
+                raw.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            raw.close()
+            raise
+        if version == LAYOUT:
+            return raw
+        raw.close()
+        if version > LAYOUT:
+            raise StoreTooNew(
+                f"{self._file} was written by a newer otel-revenue (layout {version}, this one knows {LAYOUT}): run this with "
+                "the application's Python environment"
+            )
+        raise StoreError(
+            f"{self._file} has layout {version}, this version knows {LAYOUT}: start the application once with this version"
+        )
+
+
+def _parts(seqs: Sequence[int]) -> Iterator[Sequence[int]]:
+    for at in range(0, len(seqs), _STEP):
+        yield seqs[at : at + _STEP]
