@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .errors import ConfigError, MissingExtra
+from . import _parsers as shapes
+from ._config_file import read
+from .errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 PREFIX: Final = "OTEL_REVENUE_"
 CONFIG_FILE: Final = "otel-revenue.yaml"
-
-Parser = "Callable[[str], Any]"
 
 
 def setting(env: str, *, default: Any, parse: Callable[[str], Any], meaning: str, shape: str, example: str) -> Any:
@@ -45,78 +45,6 @@ def setting(env: str, *, default: Any, parse: Callable[[str], Any], meaning: str
     )
 
 
-def _seconds(least: float, most: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        value = float(text)
-        if not least <= value <= most:
-            raise ValueError
-        return value
-
-    return parse
-
-
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _duration(text: str) -> int:
-    match = re.fullmatch(r"(\d{1,9})([smhd])", text.strip())
-    if not match or int(match[1]) == 0:
-        raise ValueError
-    return int(match[1]) * _UNITS[match[2]]
-
-
-_SIZES: Final = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-
-
-def _size(text: str) -> int:
-    match = re.fullmatch(r"(\d{1,15})\s*(KiB|MiB|GiB|)", text.strip())
-    if not match:
-        raise ValueError
-    value = int(match[1]) * _SIZES[match[2]]
-    if value < 1024**2:
-        raise ValueError
-    return value
-
-
-def _flag(text: str) -> bool:
-    # The OTel specification: "true" (any case) is true, everything else false; ours refuses what is neither.
-    value = {"true": True, "1": True, "false": False, "0": False, "": False}.get(text.strip().lower())
-    if value is None:
-        raise ValueError
-    return value
-
-
-def _one_of(*values: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text.strip().lower() not in values:
-            raise ValueError
-        return text.strip().lower()
-
-    return parse
-
-
-def _sources(pattern: str) -> Callable[[str], tuple[str, ...]]:
-    compiled = re.compile(pattern)
-
-    def parse(text: str) -> tuple[str, ...]:
-        names = tuple(name.strip() for name in text.split(",") if name.strip())
-        if not names or not all(compiled.fullmatch(name) for name in names):
-            raise ValueError
-        return names
-
-    return parse
-
-
-_KEY: Final = r"[^,\[\]]{1,40}"
-
-
-def _store(text: str) -> str:
-    value = text.strip()
-    if not value or ("://" in value and not value.startswith("sqlite:///")) or value == "sqlite:///":
-        raise ValueError
-    return value
-
-
 @dataclass(frozen=True)
 class Settings:
     """Every setting of otel-revenue. Build it with `load`, or by keyword in tests."""
@@ -124,7 +52,7 @@ class Settings:
     store: str = setting(
         "OTEL_REVENUE_STORE",
         default="",
-        parse=_store,
+        parse=shapes.store,
         meaning="Where ledger, outbox and spool live: a folder, `sqlite:///path` or `:memory:`. In a container, a volume. "
         "Default: `otel-revenue/<service.name>/` in the user's state folder (`$XDG_STATE_HOME` or `~/.local/state`).",
         shape="a folder, sqlite:///path or :memory:",
@@ -133,7 +61,7 @@ class Settings:
     store_busy: float = setting(
         "OTEL_REVENUE_STORE_BUSY",
         default=0.25,
-        parse=_seconds(0.01, 5),
+        parse=shapes.seconds(0.01, 5),
         meaning="Seconds for which a request waits for a locked store; beyond it the facts are kept aside on disk and joined later.",
         shape="seconds from 0.01 to 5",
         example="0.25",
@@ -141,7 +69,7 @@ class Settings:
     store_max_bytes: int = setting(
         "OTEL_REVENUE_STORE_MAX_BYTES",
         default=1024**3,
-        parse=_size,
+        parse=shapes.size,
         meaning="Size at which the oldest payments that nothing waits for leave the ledger. Waiting events never do.",
         shape="a size of 1MiB or more, in bytes, KiB, MiB or GiB",
         example="1GiB",
@@ -149,7 +77,7 @@ class Settings:
     retention: int = setting(
         "OTEL_REVENUE_RETENTION",
         default=400 * 86400,
-        parse=_duration,
+        parse=shapes.duration,
         meaning="How long the ledger remembers a payment after its last news. Below 30 days a manual resend in Stripe's "
         "dashboard can count a payment twice.",
         shape="a number and a unit (s, m, h, d)",
@@ -158,7 +86,7 @@ class Settings:
     hold: float = setting(
         "OTEL_REVENUE_HOLD",
         default=90.0,
-        parse=_seconds(0, 3600),
+        parse=shapes.seconds(0, 3600),
         meaning="Seconds for which a payment whose join is uncertain waits for the fact that settles it.",
         shape="seconds from 0 to 3600",
         example="90",
@@ -166,7 +94,7 @@ class Settings:
     enrich_hold: float = setting(
         "OTEL_REVENUE_ENRICH_HOLD",
         default=10.0,
-        parse=_seconds(0, 3600),
+        parse=shapes.seconds(0, 3600),
         meaning="Seconds for which a payment that is certain, but known only from its PaymentIntent or charge, waits for the "
         "Checkout Session with order, country and items.",
         shape="seconds from 0 to 3600",
@@ -175,7 +103,7 @@ class Settings:
     emit_zero: bool = setting(
         "OTEL_REVENUE_EMIT_ZERO",
         default=False,
-        parse=_flag,
+        parse=shapes.flag,
         meaning="Whether orders of zero (100 % discount, invoices settled by credit) are recorded as `order.paid`.",
         shape="true or false",
         example="false",
@@ -183,7 +111,9 @@ class Settings:
     order_id_from: tuple[str, ...] = setting(
         "OTEL_REVENUE_ORDER_ID_FROM",
         default=("bind", "metadata.order_id", "client_reference_id", "session.id"),
-        parse=_sources(rf"bind|client_reference_id|session\.id|payment_intent\.id|invoice\.id|metadata\.{_KEY}"),
+        parse=shapes.sources(
+            rf"bind|client_reference_id|session\.id|payment_intent\.id|invoice\.id|metadata\.{shapes.KEY}"
+        ),
         meaning="Where `order_id` comes from; the first source that has one wins. `bind` is `otel_revenue.bind(order_id=...)`.",
         shape="a comma-separated list of bind, metadata.KEY, client_reference_id, session.id, payment_intent.id, invoice.id",
         example="metadata.order_id,client_reference_id,session.id",
@@ -191,8 +121,8 @@ class Settings:
     tier_from: tuple[str, ...] = setting(
         "OTEL_REVENUE_TIER_FROM",
         default=("bind", "metadata.tier", "line.metadata.tier", "price.metadata.tier", "product.metadata.tier"),
-        parse=_sources(
-            rf"bind|metadata\.{_KEY}|line\.metadata\.{_KEY}|price\.metadata\.{_KEY}|product\.metadata\.{_KEY}"
+        parse=shapes.sources(
+            rf"bind|metadata\.{shapes.KEY}|line\.metadata\.{shapes.KEY}|price\.metadata\.{shapes.KEY}|product\.metadata\.{shapes.KEY}"
             r"|price\.lookup_key|price\.id|price\.nickname"
         ),
         meaning="Where `tier` comes from; the first source that has one wins.",
@@ -213,8 +143,8 @@ class Settings:
             "metadata.country",
             "card_issuer",
         ),
-        parse=_sources(
-            rf"bind|card_issuer|(?:session|invoice)\.(?:billing|shipping)|payment_intent\.shipping|charge\.billing|metadata\.{_KEY}"
+        parse=shapes.sources(
+            rf"bind|card_issuer|(?:session|invoice)\.(?:billing|shipping)|payment_intent\.shipping|charge\.billing|metadata\.{shapes.KEY}"
         ),
         meaning="Where `country` comes from; the first source that has one wins. `country_source` says of which kind it was.",
         shape="a comma-separated list of session.billing, session.shipping, payment_intent.shipping, charge.billing, invoice.billing, "
@@ -224,8 +154,8 @@ class Settings:
     sku_from: tuple[str, ...] = setting(
         "OTEL_REVENUE_SKU_FROM",
         default=("line.metadata.sku", "price.lookup_key", "price.metadata.sku", "product.metadata.sku", "price.id"),
-        parse=_sources(
-            rf"line\.metadata\.{_KEY}|price\.metadata\.{_KEY}|product\.metadata\.{_KEY}|price\.lookup_key|price\.id|product\.id"
+        parse=shapes.sources(
+            rf"line\.metadata\.{shapes.KEY}|price\.metadata\.{shapes.KEY}|product\.metadata\.{shapes.KEY}|price\.lookup_key|price\.id|product\.id"
         ),
         meaning="Where the SKU of a line comes from; the first source that has one wins, line by line.",
         shape="a comma-separated list of line.metadata.KEY, price.lookup_key, price.metadata.KEY, product.metadata.KEY, price.id, product.id",
@@ -234,7 +164,7 @@ class Settings:
     metadata_injection: bool = setting(
         "OTEL_REVENUE_METADATA_INJECTION",
         default=True,
-        parse=_flag,
+        parse=shapes.flag,
         meaning="Whether the trace context of a checkout is left in Stripe's metadata (one key, `otel_traceparent`).",
         shape="true or false",
         example="true",
@@ -242,7 +172,7 @@ class Settings:
     event_signal: str = setting(
         "OTEL_REVENUE_EVENT_SIGNAL",
         default="logs/dup",
-        parse=_one_of("logs/dup", "logs", "spans"),
+        parse=shapes.one_of("logs/dup", "logs", "spans"),
         meaning="How events leave: as log events (`logs`), as span events (`spans`), or both with the same `event_id` (`logs/dup`).",
         shape="logs/dup, logs or spans",
         example="logs/dup",
@@ -250,7 +180,7 @@ class Settings:
     delivery: str = setting(
         "OTEL_REVENUE_DELIVERY",
         default="auto",
-        parse=_one_of("auto", "durable", "sdk"),
+        parse=shapes.one_of("auto", "durable", "sdk"),
         meaning="`durable`: our own sender over OTLP, from disk, until acknowledged. `sdk`: through the application's own "
         "LoggerProvider. `auto`: durable where logs go out by OTLP, sdk where `OTEL_LOGS_EXPORTER` names something else.",
         shape="auto, durable or sdk",
@@ -259,7 +189,7 @@ class Settings:
     spool_max_bytes: int = setting(
         "OTEL_REVENUE_SPOOL_MAX_BYTES",
         default=256 * 1024**2,
-        parse=_size,
+        parse=shapes.size,
         meaning="Size of the spool (events that are not money) at which its oldest part goes, counted.",
         shape="a size of 1MiB or more, in bytes, KiB, MiB or GiB",
         example="256MiB",
@@ -267,7 +197,7 @@ class Settings:
     linger: float = setting(
         "OTEL_REVENUE_LINGER",
         default=0.05,
-        parse=_seconds(0, 60),
+        parse=shapes.seconds(0, 60),
         meaning="Seconds for which delivery gathers events into one request.",
         shape="seconds from 0 to 60",
         example="0.05",
@@ -275,7 +205,7 @@ class Settings:
     flush_timeout: float = setting(
         "OTEL_REVENUE_FLUSH_TIMEOUT",
         default=5.0,
-        parse=_seconds(0, 60),
+        parse=shapes.seconds(0, 60),
         meaning="Bound on the flush at shutdown, in seconds. What is not delivered by then stays on disk for the next start.",
         shape="seconds from 0 to 60",
         example="5",
@@ -292,25 +222,29 @@ def load(
     Read the settings; never raises for a wrong value.
 
     Args:
-        environ: variables; the process's own when None.
-        arguments: values given in code, by setting name; text is parsed, anything else taken as it is.
+        environ: variables; the process's own when None. One that is set to nothing counts as not set.
+        arguments: values given in code, by setting name; in the variable's shape; numbers, truth values, paths and lists of names too.
         file: path of the YAML file; `OTEL_REVENUE_CONFIG` or `otel-revenue.yaml` in the working folder when None.
 
     Returns:
-        the settings, with defaults in place of wrong values, and the problems in the reader's words.
+        the settings, with the next source's value in place of a wrong one, and the problems in the reader's words.
     """
     environ = os.environ if environ is None else environ
     problems: list[str] = []
     values: dict[str, Any] = {}
-    for key, raw in _from_file(environ, file, problems).items():
-        _take(values, problems, key, raw, where=f"{key} in {CONFIG_FILE}")
+    named = environ.get("OTEL_REVENUE_CONFIG", "").strip()
+    path = file or Path(named or CONFIG_FILE)
+    content, wrong = read(path, expected=bool(named or file))
+    problems.extend(wrong)
+    for key, raw in content.items():
+        _take(values, problems, key, raw, where=f"{_shown(key)} in {path.name}")
     for key, info in KEYS.items():
         name = info.metadata["env"]
         if environ.get(name, "").strip():
             _take(values, problems, key, environ[name], where=name)
     problems.extend(_unknown_variables(environ))
     for key, raw in (arguments or {}).items():
-        _take(values, problems, key, raw, where=f"argument {key}")
+        _take(values, problems, key, raw, where=f"argument {_shown(key)}")
     return Settings(**values), problems
 
 
@@ -330,65 +264,63 @@ def checked(environ: Mapping[str, str]) -> Settings:
 def _take(values: dict[str, Any], problems: list[str], key: str, raw: Any, *, where: str) -> None:
     info = KEYS.get(key)
     if info is None:
-        near = difflib.get_close_matches(key, KEYS, n=1)
+        near = difflib.get_close_matches(key.lower().removeprefix(PREFIX.lower()), KEYS, n=1)
         problems.append(f"{where}: there is no such setting{f'; did you mean {near[0]}?' if near else ''}")
         return
+    if raw is None:  # `hold:` in YAML, or an optional argument that was not given
+        return
     try:
-        if isinstance(raw, (list, tuple)):
-            raw = ",".join(str(item) for item in raw)
-        values[key] = info.metadata["parse"](str(raw))
+        values[key] = info.metadata["parse"](_as_text(raw, several=isinstance(info.default, tuple)))
     except ValueError:
-        shown = f"={_shown(raw)}" if key != "store" else ""
+        # A store's URL may hold a password, here or in what we go on with.
+        secret = key == "store"
+        going_on = (
+            "its default" if key not in values else "the file's or variable's value" if secret else _plain(values[key])
+        )
         problems.append(
-            f"{where}{shown}: expected {info.metadata['shape']}, for example {info.metadata['example']}; "
-            f"going on with {values.get(key, info.default)!r}"
+            f"{where}{'' if secret else '=' + _quoted(raw)}: expected {info.metadata['shape']}, "
+            f"for example {info.metadata['example']}; going on with {going_on}"
         )
 
 
-def _shown(raw: Any) -> str:
-    text = str(raw)
-    return f'"{text[:40]}{"..." if len(text) > 40 else ""}"'
+def _as_text(raw: Any, *, several: bool) -> str:
+    """Return a scalar, or where *several* are meant a list of them, as it would be written in a variable."""
+    if several and isinstance(raw, (list, tuple)):
+        if any(isinstance(item, str) and "," in item for item in raw):
+            raise ValueError
+        return ",".join(_as_text(item, several=False) for item in raw)
+    if not isinstance(raw, (str, bool, int, float, os.PathLike)):
+        raise ValueError  # noqa: TRY004 - the one exception of a wrong value
+    text = os.fspath(raw) if isinstance(raw, os.PathLike) else raw
+    return str(text) if isinstance(text, (str, bool, float)) or abs(text) < 2**63 else "a number too large"
+
+
+def _plain(value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _quoted(raw: Any) -> str:
+    if not isinstance(raw, (str, bool, int, float)):
+        return f"<{type(raw).__name__}>"
+    return f'"{_shown(_as_text(raw, several=False))}"'
+
+
+def _shown(text: str) -> str:
+    text = "".join(c if c.isprintable() else "?" for c in text[:41])
+    return f"{text[:40]}..." if len(text) > 40 else text
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    known = {f.metadata["env"] for f in KEYS.values()} | {"OTEL_REVENUE_CONFIG"}
+    known = {f.metadata["env"].removeprefix(PREFIX) for f in KEYS.values()} | {"CONFIG"}
     problems = []
-    for name in environ:
+    for name in sorted(environ):
+        bare = name.removeprefix(PREFIX)
         # Variables of the project's own test-suite and tools live below a prefix of their own.
-        if name.startswith(PREFIX) and name not in known and not name.startswith("OTEL_REVENUE_TEST_"):
-            near = difflib.get_close_matches(name, known, n=1)
-            problems.append(f"{name}: there is no such setting{f'; did you mean {near[0]}?' if near else ''}")
+        if name.startswith(PREFIX) and bare not in known and not bare.startswith("TEST_"):
+            near = difflib.get_close_matches(bare, known, n=1)
+            hint = f"; did you mean {PREFIX}{near[0]}?" if near else ""
+            problems.append(f"{_shown(name)}: there is no such setting{hint}")
     return problems
-
-
-def _from_file(environ: Mapping[str, str], file: Path | None, problems: list[str]) -> dict[str, Any]:
-    named = environ.get("OTEL_REVENUE_CONFIG", "").strip()
-    path = file or Path(named or CONFIG_FILE)
-    if not path.is_file():
-        if named or file:
-            problems.append(f"OTEL_REVENUE_CONFIG: there is no file {path}")
-        return {}
-    try:
-        return _read_yaml(path)
-    except (ConfigError, MissingExtra, OSError) as error:
-        problems.append(str(error))
-        return {}
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        import yaml
-    except ImportError:
-        raise MissingExtra(f'{path} is there, but PyYAML is not: pip install "otel-revenue[yaml]"') from None
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise ConfigError(f"{path}: not readable as YAML") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise ConfigError(f"{path}: expected keys and values at the top level, for example 'hold: 90'")
-    return content
 
 
 def default_folder(service_name: str, environ: Mapping[str, str] | None = None) -> Path:
