@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
 from otel_revenue.testing import FakeStripe
-from otel_revenue.testing.fake_stripe import control
+from otel_revenue.testing.fake_stripe import WEBHOOK_SECRET, control
 from support.shop import Shop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -345,7 +349,7 @@ def test_without_it_stripe_is_itself():
 """
 
 
-def test_the_plugin_gives_a_fresh_fake_to_each_test(tmp_path: Any) -> None:
+def test_the_plugin_gives_a_fresh_fake_to_each_test(tmp_path: Path) -> None:
     """
     In a project of its own: the fixture works, and leaves the library as it was.
     """
@@ -355,3 +359,30 @@ def test_the_plugin_gives_a_fresh_fake_to_each_test(tmp_path: Any) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=100, check=False)
 
     assert (0, True) == (ran.returncode, "3 passed" in ran.stdout), ran.stdout + ran.stderr
+
+
+def blocks(page: str) -> dict[str, str]:
+    """The Python blocks of a page whose first line names their file."""
+    found = re.findall(r"```python\n# (\S+)\n(.*?)```", page, re.DOTALL)
+    return dict(found)
+
+
+def test_the_example_of_the_docs_works_on_the_example_shop(tmp_path: Path) -> None:
+    """
+    What `docs/testing.md` shows, copied word for word beside `examples/shop_fastapi/shop.py`, passes.
+    """
+    for name, code in blocks((ROOT / "docs" / "testing.md").read_text(encoding="utf-8")).items():
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "examples" / "shop_fastapi"),
+        "STRIPE_API_KEY": "sk_test_of_the_shop",
+        "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "SHOP_DATABASE": str(tmp_path / "shop.db"),
+    }
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    ran = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=100, check=False
+    )
+
+    assert (0, True) == (ran.returncode, "1 passed" in ran.stdout), ran.stdout + ran.stderr

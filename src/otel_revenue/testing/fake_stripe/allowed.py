@@ -95,6 +95,8 @@ ROUTES: Final[dict[str, frozenset[str]]] = {
         """
     ),
     "POST /v1/refunds/{}": _words("expand metadata"),
+    "GET /v1/disputes": _words("charge created ending_before expand limit payment_intent starting_after"),
+    "POST /v1/disputes/{}": _words("evidence expand metadata submit"),
     "GET /v1/refunds": _words("charge created ending_before expand limit payment_intent starting_after"),
     "POST /v1/customers": _words(
         """

@@ -93,6 +93,7 @@ class Instrument:
         delayed: the money comes (or fails) later.
         decline: Stripe's decline code when it is declined, else "".
         action: the buyer must authenticate first.
+        disputed: it is paid, and at once there is a "dispute" or an "inquiry" of the bank; "" for neither.
         settles: how a delayed method ends by itself: "succeed", "fail", or "" for when it is told to.
         brand, funding, country, last4: of a card (issuer's country), or what fits of another method.
     """
@@ -101,6 +102,7 @@ class Instrument:
     delayed: bool = False
     decline: str = ""
     action: bool = False
+    disputed: str = ""
     settles: str = ""
     brand: str = "visa"
     funding: str = "credit"
@@ -140,6 +142,8 @@ _CARDS: Final[dict[str, Instrument]] = {
     "chargeDeclinedExpiredCard": Instrument(decline="expired_card", last4="0069"),
     "chargeDeclinedIncorrectCvc": Instrument(decline="incorrect_cvc", last4="0127"),
     "chargeDeclinedProcessingError": Instrument(decline="processing_error", last4="0119"),
+    "createDispute": Instrument(disputed="dispute", last4="0259"),
+    "createDisputeInquiry": Instrument(disputed="inquiry", last4="1976"),
     "authenticationRequired": Instrument(action=True, last4="3184"),
     "threeDSecure2Required": Instrument(action=True, last4="3220"),
 }
@@ -151,6 +155,8 @@ _NUMBERS: Final = {
     "4000000000009995": "chargeDeclinedInsufficientFunds",
     "4000000000000069": "chargeDeclinedExpiredCard",
     "4000000000000341": "chargeCustomerFail",
+    "4000000000000259": "createDispute",
+    "4000000000001976": "createDisputeInquiry",
     "4000002500003155": "authenticationRequired",
 }
 # Test accounts whose debits settle by themselves, as in Stripe's test mode.

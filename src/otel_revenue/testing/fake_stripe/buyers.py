@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import billing_api, catalogue, checkout, links, payments, sessions
+from . import billing_api, catalogue, checkout, disputes, links, payments, sessions
 from .buyer import Buyer, instrument
 from .world import Scope
 
@@ -103,6 +103,41 @@ class Buyers:
                 used = instrument(method or "card", decline)
                 chosen = catalogue.keep_method(scope, used, Buyer().billing_details, subscription["customer"])
             return str(billing_api.renew(scope, subscription, chosen)["id"])
+
+    def dispute(
+        self, payment_id: str, *, amount: int | None = None, reason: str = "fraudulent", inquiry: bool = False
+    ) -> str:
+        """
+        Let a buyer's bank withdraw money, and return the dispute's id.
+
+        Args:
+            payment_id: of a PaymentIntent or a charge.
+            amount: minor units; None for all that was taken.
+            reason: one of Stripe's.
+            inquiry: the bank only asks; no money moves.
+
+        Raises:
+            LookupError: there is no such payment.
+            ValueError: nothing was taken, it is disputed already, or amount or reason is none.
+        """
+        with self._world.operation():
+            charge_id = payment_id
+            if payment_id.startswith("pi_"):
+                charge_id = str(self._find("payment_intent", payment_id)[1]["latest_charge"])
+            scope, charge = self._find("charge", charge_id)
+            return str(disputes.open_(scope, charge, amount, reason, inquiry=inquiry)["id"])
+
+    def close_dispute(self, dispute_id: str, *, won: bool) -> None:
+        """
+        Let the bank decide a dispute; when the shop has *won*, the money comes back.
+
+        Raises:
+            LookupError: there is no such dispute.
+            ValueError: it is decided.
+        """
+        with self._world.operation():
+            scope, found = self._find("dispute", dispute_id)
+            disputes.close(scope, found, won=won)
 
     def open_link(self, payment_link_id: str) -> str:
         """

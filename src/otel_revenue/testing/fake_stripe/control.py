@@ -9,6 +9,8 @@ The routes under `/_fake/`: what `FakeStripe` can do, for other processes. JSON 
 | `settle`          | `session` (or a PaymentIntent's id), `succeed`             | `{"settled"}` |
 | `expire`          | `session`                                                  | `{"expired"}` |
 | `renew`           | `subscription`, `payment_method`, `decline`                | `{"invoice"}` |
+| `dispute`         | `payment`, `amount`, `reason`, `inquiry`                   | `{"dispute"}` |
+| `close_dispute`   | `dispute`, `won`                                           | `{"closed"}` |
 | `open_link`       | `payment_link`                                             | `{"session"}` |
 | `endpoints`       | `url`, `secret`, `events`, `api_version`, `connect`        | `{"url", "events"}` |
 | `webhooks`        | fields of `Behaviour`, e.g. `{"duplicates": 2}`            | the whole behaviour |
@@ -104,6 +106,19 @@ def renew(fake: FakeStripe, *, subscription: str, payment_method: str = "", decl
     return {"invoice": fake.renew(subscription, payment_method, decline=decline)}
 
 
+def dispute(
+    fake: FakeStripe, *, payment: str, amount: int = 0, reason: str = "fraudulent", inquiry: bool = False
+) -> Obj:
+    """Let a buyer's bank withdraw money; an amount of 0 is all that was taken."""
+    return {"dispute": fake.dispute(payment, amount=amount or None, reason=reason, inquiry=inquiry)}
+
+
+def close_dispute(fake: FakeStripe, *, dispute: str, won: bool) -> Obj:
+    """Let the bank decide."""
+    fake.close_dispute(dispute, won=won)
+    return {"closed": dispute}
+
+
 def open_link(fake: FakeStripe, *, payment_link: str) -> Obj:
     """Open a Payment Link."""
     return {"session": fake.open_link(payment_link)}
@@ -157,6 +172,8 @@ def traffic(fake: FakeStripe) -> Obj:
 
 
 _POST: Final[dict[str, Callable[..., Obj]]] = {
+    "close_dispute": close_dispute,
+    "dispute": dispute,
     "drain": drain,
     "endpoints": endpoints,
     "expire": expire,

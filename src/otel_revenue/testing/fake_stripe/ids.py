@@ -20,6 +20,7 @@ _FORMS: Final[dict[str, tuple[str, int]]] = {
     "coupon": ("", 8),
     "customer": ("cus_", 14),
     "discount": ("di_1", 23),
+    "dispute": ("du_1", 23),
     "event": ("evt_1", 23),
     "invoice": ("in_1", 23),
     "invoice_payment": ("inpay_1", 23),

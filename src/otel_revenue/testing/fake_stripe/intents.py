@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import charges
+from . import charges, disputes
 from . import params as read
 from .failure import invalid
 from .pricing import presented
@@ -98,7 +98,14 @@ def attempt(scope: Scope, intent: Obj, method: Obj, buyer: Buyer | None = None) 
         scope.emit("charge.succeeded", charge)
         scope.emit("payment_intent.succeeded", intent)
         charges.fee_follows(scope, charge)
+        if used.disputed:
+            scope.world.afterwards(lambda: _dispute(scope, charge, inquiry=used.disputed == "inquiry"))
     return str(intent["status"])
+
+
+def _dispute(scope: Scope, charge: Obj, *, inquiry: bool) -> None:
+    # The bank's doing, no API request's.
+    disputes.open_(type(scope)(scope.world, account=scope.account), charge, inquiry=inquiry)
 
 
 def _presentable(scope: Scope, intent: Obj) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from . import answers, billing_api, catalogue, checkout, links, payments, sessions, setups, upkeep
+from . import answers, billing_api, catalogue, checkout, disputes, links, payments, sessions, setups, upkeep
 from . import params as read
 from .allowed import ROUTES
 from .failure import invalid
@@ -197,6 +197,10 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "GET /v1/refunds": _listing("refund", "/v1/refunds", "charge", "payment_intent"),
     "GET /v1/refunds/{}": _retrieve("refund"),
     "POST /v1/refunds/{}": payments.update_refund,
+    "GET /v1/disputes": _listing("dispute", "/v1/disputes", "charge", "payment_intent"),
+    "GET /v1/disputes/{}": _retrieve("dispute"),
+    "POST /v1/disputes/{}": disputes.update,
+    "POST /v1/disputes/{}/close": disputes.accept,
     "GET /v1/balance_transactions/{}": _retrieve("balance_transaction"),
     "GET /v1/setup_intents/{}": _retrieve("setup_intent"),
     "POST /v1/subscriptions": billing_api.create_subscription,

@@ -197,6 +197,39 @@ def refund(object_id: str, created: int, amount: int, charge: Obj, **fields: Any
     }
 
 
+def dispute(object_id: str, created: int, amount: int, charge: Obj, reason: str) -> Obj:
+    """A dispute of (a part of) *charge*, waiting for the shop's answer."""
+    card = (charge["payment_method_details"] or {}).get("card") or {}
+    return {
+        "id": object_id,
+        "object": "dispute",
+        "amount": amount,
+        "balance_transactions": [],
+        "charge": charge["id"],
+        "created": created,
+        "currency": charge["currency"],
+        "enhanced_eligibility_types": [],
+        "evidence": {"customer_email_address": charge["receipt_email"], "uncategorized_text": None},
+        "evidence_details": {
+            "due_by": created + 1_209_600,
+            "enhanced_eligibility": {},
+            "has_evidence": False,
+            "past_due": False,
+            "submission_count": 0,
+        },
+        "is_charge_refundable": False,
+        "livemode": False,
+        "metadata": {},
+        "payment_intent": charge["payment_intent"],
+        "payment_method_details": {
+            "card": {"brand": card.get("brand"), "case_type": "chargeback", "network_reason_code": "10"},
+            "type": "card",
+        },
+        "reason": reason,
+        "status": "needs_response",
+    }
+
+
 def balance_transaction(object_id: str, created: int, amount: int, currency: str, source: str) -> Obj:
     """What reached the balance: amount less fee (2.9 % + 30, rounded down), in the charge's own currency."""
     fee = min(amount, amount * 29 // 1000 + 30)
