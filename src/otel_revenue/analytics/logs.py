@@ -78,9 +78,15 @@ def _service(data: bytes, resource_logs: tuple[int, int]) -> str:
 def _children(data: bytes, at: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
     """Yield begin and end of each length-delimited field *wanted* of the message in data[at:end]."""
     while at < end:
-        tag, at = _varint(data, at)
+        tag = data[at]
+        at += 1
+        if tag >= 0x80:
+            tag, at = _varint(data, at - 1)
         if tag & 7 == 2:
-            size, at = _varint(data, at)
+            size = data[at]
+            at += 1
+            if size >= 0x80:
+                size, at = _varint(data, at - 1)
             if tag >> 3 == wanted:
                 yield at, at + size
             at += size
@@ -90,26 +96,26 @@ def _children(data: bytes, at: int, end: int, wanted: int) -> Iterator[tuple[int
 
 def _line(data: bytes, at: int, end: int, service: str, members: Members) -> str:
     """Return the row of one record, "" for one that is no event."""
-    known, decode = members.known.get, members.decode
-    attributes: list[str] = []
+    attributes: list[bytes] = []
+    add = attributes.append
     time = observed = 0
     name = trace_id = span_id = ""
     while at < end:
         tag = data[at]
         at += 1
-        if tag == 0x32:  # attributes
-            size = data[at]
+        while tag == 0x32 and (size := data[at]) < 0x80:  # attributes stand together: the hot loop
             at += 1
-            if size >= 0x80:
-                size, at = _varint(data, at - 1)
-            pair = data[at : at + size]
-            attributes.append(known(pair) or decode(pair))
-            at += size
+            add(data[at : (at := at + size)])
+            if at >= end:
+                tag = 0
+                break
+            tag = data[at]
+            at += 1
+        if tag == 0x59:  # observed_time_unix_nano
+            observed = int.from_bytes(data[at : at + 8], "little")
+            at += 8
         elif tag == 0x09:  # time_unix_nano
             time = int.from_bytes(data[at : at + 8], "little")
-            at += 8
-        elif tag == 0x59:  # observed_time_unix_nano
-            observed = int.from_bytes(data[at : at + 8], "little")
             at += 8
         elif tag == 0x4A:  # trace_id
             trace_id = data[at + 1 : at + 17].hex() if data[at] == 16 else ""
@@ -117,18 +123,28 @@ def _line(data: bytes, at: int, end: int, service: str, members: Members) -> str
         elif tag == 0x52:  # span_id
             span_id = data[at + 1 : at + 9].hex() if data[at] == 8 else ""
             at += 1 + data[at]
-        elif tag == 0x62:  # event_name
-            size, at = _varint(data, at)
-            name = data[at : at + size].decode()
+        elif tag == 0x45:  # flags
+            at += 4
+        elif tag in (0x62, 0x1A, 0x32):  # event_name, severity_text, a long attribute
+            size = data[at]
+            at += 1
+            if size >= 0x80:
+                size, at = _varint(data, at - 1)
+            if tag == 0x62:
+                name = data[at : at + size].decode()
+            elif tag == 0x32:
+                add(data[at : at + size])
             at += size
-        else:
+        elif tag == 0x10 and data[at] < 0x80:  # severity_number
+            at += 1
+        elif tag:
             tag, at = _varint(data, at - 1)
             at = _skip(data, at, tag & 7)
     if not name:
         return ""
     return (
         f'{{"n":{quoted(name)},"t":{min(time, _MAX_TIME)},"o":{min(observed, _MAX_TIME)},"i":"{trace_id}",'
-        f'"s":"{span_id}","v":{service},"a":{{{",".join(attributes)}}}}}'
+        f'"s":"{span_id}","v":{service},"a":{members.joined(attributes)}}}'
     )
 
 
