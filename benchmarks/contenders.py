@@ -22,7 +22,7 @@ def attributes(prefix: str, number: int) -> dict[str, Any]:
     """Return the eight attributes of one event; the ids are its own."""
     return {
         "order_id": f"order-{prefix}-{number}",
-        "journey_id": f"j-{number:08x}",
+        "journey_id": f"j-{number * 2654435761 % 2**32:08x}",
         "tier": "pro",
         "subtotal_minor": 4900 + number % 100,
         "currency": "EUR",

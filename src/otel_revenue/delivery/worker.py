@@ -3,25 +3,24 @@
 The one thread: due events to their destinations, and the chores in between.
 
 Money first, then the spool. A destination that fails is left alone for a while; a wrong key holds it, and sets nothing
-aside; a bad event is found by halving and set aside, and what is around it goes through.
+aside; a bad event is looked for in smaller and smaller requests and set aside, and what is around it goes through.
 """
 
 from __future__ import annotations
 
-import random
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_revenue._guard import guard, logger
+from otel_revenue._guard import guard
 from otel_revenue.errors import StoreError
-from otel_revenue.ledger.store import ASIDE, DONE, LATER, Settlement
 
-from .outcome import Delivered, Held, Later, Outcome, Refused, backoff_s
+from .lanes import OnRefused, OutboxLane, SpoolLane, Step
+from .progress import Progress, Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from otel_revenue.ledger.store import Store
 
@@ -29,61 +28,37 @@ if TYPE_CHECKING:
     from .spool import Spool
 
     Tick = Callable[[int], "int | None"]
-    OnRefused = Callable[[str, bytes, str], None]
 
-BATCH: Final = 512
-BATCH_BYTES: Final = 1024 * 1024
 _SECOND: Final = 10**9
 _IDLE_S: Final = 5.0
+_LEAST_S: Final = 0.05
+"""A chore that asks for a time that has passed is called again, but not without a breath."""
+
+_ROUNDS: Final = 16
+"""Requests for each destination in one pass; then the chores have their turn."""
 
 
-@dataclass
-class Progress:
-    """One destination's state."""
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """When to run again (ns; None: when woken), whether nothing is left that is due, whether to go on at once, and in a hurry."""
 
-    failures: int = 0
-    not_before_ns: int = 0
-    held: str = ""
-    last_success_ns: int = 0
-    last_error: str = ""
-
-
-@dataclass
-class Stats:
-    """What the worker counted since the process started."""
-
-    delivered: int = 0
-    later: int = 0
-    set_aside: int = 0
-    progress: dict[str, Progress] = field(default_factory=dict)
-
-
-def deliver(send: Callable[[Sequence[bytes]], Outcome], records: Sequence[bytes]) -> list[Outcome]:
-    """
-    Send *records*, and return one outcome each: `Refused` only for those that are refused alone.
-
-    After `Later` or `Held` the rest is not sent.
-    """
-    outcome = send(records)
-    if not isinstance(outcome, Refused) or len(records) == 1:
-        return [outcome] * len(records)
-    middle = len(records) // 2
-    first = deliver(send, records[:middle])
-    if isinstance(first[-1], (Later, Held)):
-        return [*first, *[first[-1]] * (len(records) - middle)]
-    return [*first, *deliver(send, records[middle:])]
+    next_ns: int | None = None
+    drained: bool = False
+    more: bool = False
+    hurried: bool = False
 
 
 class Worker:
     """
-    Delivers from *store* and *spool* to *destinations*; threads start by `start()` alone.
+    Delivers from *store* and *spool* to *destinations*; the thread starts by `start()` or `flush()` alone.
 
     Args:
         store: the outbox.
         spool: events that are not money; None where there is none.
         destinations: the far ends.
         ticks: chores; each is given the time and returns when it wants to be called again (ns), or None.
-        on_refused: called with destination, record and reason for a spooled event that is refused for good.
+        on_refused: called with destination, record and reason for a spooled event that is refused for good; without it
+            the event is set aside in the outbox.
         linger_s: how long a wake gathers events into one request.
         lease_s: how long claimed rows are kept from other processes; above the destinations' timeout.
         clock_ns: the time; given by tests.
@@ -105,19 +80,22 @@ class Worker:
         self._spool = spool
         self._destinations = tuple(destinations)
         self._ticks = tuple(ticks)
-        self._on_refused = on_refused
         self._linger_s = linger_s
-        self._lease_ns = int(lease_s * _SECOND)
         self._clock_ns = clock_ns
+        self.stats = Stats(progress={d.name: Progress() for d in destinations})
+        self._outbox_lane = OutboxLane(store, self.stats, int(lease_s * _SECOND), clock_ns)
+        self._spool_lane = None if spool is None else SpoolLane(spool, store, self.stats, on_refused, clock_ns)
+        self._adopted_ns = 0
         self._wake = threading.Event()
         self._urgent = threading.Event()
         self._state = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
+        self._ended = False
         self._hurry = 0
-        self._passes = 0
-        self._drained = True
-        self.stats = Stats(progress={d.name: Progress() for d in destinations})
+        self._started = 0
+        self._finished = 0
+        self._last = _Pass()
 
     # -- from any thread --------------------------------------------------------------------------------------------
 
@@ -125,8 +103,9 @@ class Worker:
         """Start the thread, once."""
         with self._state:
             if self._thread is None and not self._stopping:
-                self._thread = threading.Thread(target=self._run, name="otel-revenue", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="otel-revenue", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def wake(self) -> None:
         """Say that there is something to do."""
@@ -134,21 +113,32 @@ class Worker:
             self._wake.set()
 
     def flush(self, timeout_s: float) -> bool:
-        """Try everything now, back-off or not; returns whether nothing is left, within the bound."""
-        self.start()
+        """
+        Try everything once, back-off or not, within the bound.
+
+        Returns:
+            whether nothing is left: what waits for a while, or is leased to another process, is.
+        """
+        try:
+            self.start()
+        except RuntimeError:  # the interpreter is ending: no new threads; what waits is on disk
+            return False
         with self._state:
+            if self._thread is None:
+                return False
             # The pass that is under way may have passed our event already: the one after it has not.
-            wanted = self._passes + 2
+            wanted = self._started + 1
             self._hurry += 1
             self._urgent.set()
             self._wake.set()
-            self._state.wait_for(
-                lambda: self._passes >= wanted or (self._passes == wanted - 1 and not self._drained), timeout_s
+            done = self._state.wait_for(
+                lambda: self._ended or (self._finished >= wanted and not self._last.more), timeout_s
             )
             self._hurry -= 1
-            if not self._hurry:
+            if not self._hurry and not self._stopping:
                 self._urgent.clear()
-            return self._passes >= wanted and self._drained
+            drained = done and self._finished >= wanted and self._last.drained
+        return drained and self._nothing_waits()
 
     def stop(self, timeout_s: float) -> None:
         """Flush within the bound, then end the thread."""
@@ -161,27 +151,39 @@ class Worker:
         if thread is not None and thread is not threading.current_thread():
             thread.join(max(0.05, end - time.monotonic()))
         for destination in self._destinations:
-            destination.close()
+            with guard("delivery.close"):
+                destination.close()
 
     # -- the thread -------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._stopping:
-            next_ns: int | None = None
-            self._wake.clear()
-            drained = False
-            with guard("delivery.worker"):
-                next_ns, drained = self.run_once(hurry=self._hurry > 0)
+        try:
+            while not self._stopping:
+                # Cleared before the pass: whoever wakes us during it has put something there that it may not have seen.
+                self._wake.clear()
+                with self._state:
+                    self._started += 1
+                    # Once for each flush: a destination that just failed is not knocked at with every pass of a backlog.
+                    hurry = self._hurry > 0 and not (self._last.more and self._last.hurried)
+                result = _Pass()
+                with guard("delivery.worker"):
+                    result = self._pass(hurry=hurry)
+                with self._state:
+                    self._finished, self._last = self._started, result
+                    self._state.notify_all()
+                if not result.more:
+                    self._pause(result.next_ns)
+        finally:
             with self._state:
-                self._passes += 1
-                self._drained = drained
+                self._ended = True
                 self._state.notify_all()
-            if self._hurry and not self._stopping:
-                time.sleep(0.01)  # a flush is waiting for one more pass
-                continue
-            pause = _IDLE_S if next_ns is None else min(_IDLE_S, max(0.0, (next_ns - self._clock_ns()) / _SECOND))
-            if self._wake.wait(pause) and not self._hurry and not self._stopping and self._linger_s:
-                self._urgent.wait(self._linger_s)
+
+    def _pause(self, next_ns: int | None) -> None:
+        pause_s = _IDLE_S
+        if next_ns is not None:
+            pause_s = min(_IDLE_S, max(_LEAST_S, (next_ns - self._clock_ns()) / _SECOND))
+        if self._wake.wait(pause_s) and self._linger_s:
+            self._urgent.wait(self._linger_s)
 
     def run_once(self, *, hurry: bool = False) -> tuple[int | None, bool]:
         """
@@ -190,126 +192,67 @@ class Worker:
         Returns:
             when to run again (ns; None: when woken), and whether nothing is left that is due.
         """
-        now = self._clock_ns()
-        wanted = []
-        for tick in self._ticks:
-            with guard("delivery.chore"):
-                wanted.append(tick(now))
-        drained = True
-        for destination in self._destinations:
-            progress = self.stats.progress[destination.name]
-            if progress.not_before_ns > now and not hurry:
-                wanted.append(progress.not_before_ns)
-                drained = False
-                continue
-            try:
-                done = self._outbox(destination, progress) and self._spooled(destination, progress)
-            except StoreError as error:
-                self._failed(progress, Later(type(error).__name__))
-                done = False
-            if not done:
-                drained = False
-                wanted.append(progress.not_before_ns)
-        return min((w for w in wanted if w), default=None), drained
+        result = self._pass(hurry=hurry)
+        return result.next_ns, result.drained
 
-    def _outbox(self, destination: Destination, progress: Progress) -> bool:
-        while not self._stopping or self._hurry:
-            now = self._clock_ns()
-            rows = self._store.claim(destination.name, limit=BATCH, now_ns=now, lease_ns=self._lease_ns)
-            if not rows:
-                return True
-            for part in _parts([row.record for row in rows]):
-                records = [rows[i].record for i in part]
-                outcomes = deliver(lambda batch: destination.send(batch, b""), records)
-                settlements = [
-                    self._settlement(rows[i].seq, outcome, progress) for i, outcome in zip(part, outcomes, strict=True)
-                ]
-                self._note(destination, progress, outcomes)
-                if isinstance(outcomes[-1], (Later, Held)):
-                    rest = range(part[-1] + 1, len(rows))
-                    settlements += [Settlement(rows[i].seq, LATER, progress.not_before_ns, counts=False) for i in rest]
-                self._store.settle(destination.name, settlements, now_ns=self._clock_ns())
-                if isinstance(outcomes[-1], (Later, Held)):
-                    return False
-        return False
-
-    def _settlement(self, seq: int, outcome: Outcome, progress: Progress) -> Settlement:
-        if isinstance(outcome, Delivered):
-            return Settlement(seq, DONE)
-        if isinstance(outcome, Refused):
-            return Settlement(seq, ASIDE, reason=outcome.reason)
-        # The destination waits, not the row: when it answers again, everything is due.
-        return Settlement(
-            seq, LATER, 0, reason=outcome.reason, counts=not isinstance(outcome, Held) and not progress.held
+    def _pass(self, *, hurry: bool) -> _Pass:
+        now_ns = self._clock_ns()
+        wanted = [self._tick(tick, now_ns) for tick in self._ticks]
+        self._adopt(now_ns, hurry=hurry)
+        # Those that answer go first: one that hangs keeps the others waiting for its timeout, not for its backlog.
+        ready = sorted(
+            (d for d in self._destinations if hurry or self.stats.progress[d.name].due(now_ns)),
+            key=lambda d: self.stats.progress[d.name].failures,
         )
+        waiting = len(ready) < len(self._destinations)
+        more = ready
+        for _ in range(_ROUNDS):
+            steps = [(d, self._step(d, wanted)) for d in more if not self._stopping]
+            waiting = waiting or any(step is Step.STUCK for _, step in steps)
+            more = [d for d, step in steps if step is Step.MORE]
+            if not more:
+                break
+        wanted += [progress.next_ns(now_ns) for progress in self.stats.progress.values()]
+        if more:
+            wanted.append(now_ns)
+        drained = not waiting and not more and not self._stopping
+        return _Pass(min((w for w in wanted if w), default=None), drained, bool(more) and not self._stopping, hurry)
 
-    def _spooled(self, destination: Destination, progress: Progress) -> bool:
-        if self._spool is None:
-            return True
-        self._spool.adopt()
-        while not self._stopping or self._hurry:
-            batch = self._spool.read(destination.name, BATCH)
-            if batch is None:
-                return True
-            outcomes = deliver(lambda records, head=batch.head: destination.send(records, head), batch.frames)  # type: ignore[misc]
-            self._note(destination, progress, outcomes)
-            if isinstance(outcomes[-1], (Later, Held)):
-                return False
-            for frame, outcome in zip(batch.frames, outcomes, strict=True):
-                if isinstance(outcome, Refused) and self._on_refused is not None:
-                    self._on_refused(destination.name, frame, outcome.reason)
-            self._spool.commit(destination.name, batch)
-        return False
+    def _tick(self, tick: Tick, now_ns: int) -> int | None:
+        with guard("delivery.chore"):
+            return tick(now_ns)
+        return None
 
-    def _note(self, destination: Destination, progress: Progress, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            self.stats.delivered += isinstance(outcome, Delivered)
-            self.stats.set_aside += isinstance(outcome, Refused)
-            self.stats.later += isinstance(outcome, (Later, Held))
-        last = outcomes[-1]
-        if isinstance(last, (Later, Held)):
-            self._failed(progress, last)
-            return
-        if progress.held:
-            logger.warning("otel-revenue: destination %s accepts again", destination.name)
-        progress.failures, progress.not_before_ns, progress.held = 0, 0, ""
-        progress.last_success_ns = self._clock_ns()
-        refused = next((o for o in outcomes if isinstance(o, Refused)), None)
-        if refused is not None:
-            progress.last_error = refused.reason
-            logger.error(
-                "otel-revenue: %s refused an event for good (%s). It is kept: see `otel-revenue outbox list --state aside`.",
-                destination.name,
-                refused.reason,
+    def _adopt(self, now_ns: int, *, hurry: bool) -> None:
+        if self._spool is not None and (hurry or abs(now_ns - self._adopted_ns) >= _SECOND):
+            self._adopted_ns = now_ns
+            with guard("delivery.adopt"):
+                self._spool.adopt()
+
+    def _step(self, destination: Destination, wanted: list[int | None]) -> Step:
+        """One request: from the outbox where something is due there, from the spool otherwise, or where the store fails."""
+        progress = self.stats.progress[destination.name]
+        lanes: Iterable[OutboxLane | SpoolLane] = filter(None, (self._outbox_lane, self._spool_lane))
+        left = Step.EMPTY
+        for lane in lanes:
+            step = Step.STUCK
+            with guard("delivery.step"):
+                try:
+                    step = lane.step(destination, progress)
+                except StoreError:
+                    # Nobody's fault but the store's: the destination is not blamed, and the spool may go on.
+                    left = Step.STUCK
+                    wanted.append(self._clock_ns() + _SECOND)
+                    continue
+            if step is not Step.EMPTY:
+                return step if left is Step.EMPTY else left
+        return left
+
+    def _nothing_waits(self) -> bool:
+        try:
+            return all(
+                self._store.pending(d.name).waiting == 0 and (self._spool is None or self._spool.waiting(d.name) == 0)
+                for d in self._destinations
             )
-
-    def _failed(self, progress: Progress, outcome: Later | Held) -> None:
-        progress.failures += 1
-        progress.last_error = outcome.reason
-        wait = backoff_s(progress.failures, random.random(), getattr(outcome, "retry_after_s", None))  # noqa: S311 - jitter
-        progress.not_before_ns = self._clock_ns() + int(wait * _SECOND)
-        if isinstance(outcome, Held) and progress.held != outcome.reason:
-            logger.error(
-                "otel-revenue: the destination refuses us (%s): wrong key or URL? Nothing is lost: events wait on disk until it accepts. "
-                "Check OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS, then `otel-revenue doctor`.",
-                outcome.reason,
-            )
-            progress.held = outcome.reason
-        elif progress.failures == 3:
-            logger.warning(
-                "otel-revenue: delivery fails (%s). Events wait on disk, and are sent when it works again.",
-                outcome.reason,
-            )
-
-
-def _parts(records: Sequence[bytes]) -> list[list[int]]:
-    """Split a batch by size: indexes of what goes into one request."""
-    parts: list[list[int]] = [[]]
-    size = 0
-    for index, record in enumerate(records):
-        if parts[-1] and size + len(record) > BATCH_BYTES:
-            parts.append([])
-            size = 0
-        parts[-1].append(index)
-        size += len(record)
-    return parts
+        except StoreError:
+            return False

@@ -100,16 +100,16 @@ class Process:
         self._worker.start()
         self._worker.wake()
 
-    def append(self, row: NewRow) -> None:
+    def append(self, event_id: str, name: str, record: bytes, now_ns: int) -> None:
         """
         Put an event that is not money on its way.
 
         Raises:
             StoreError: neither spool nor store took it.
         """
-        if not self._spooled(row.record):
+        if not self._spooled(record):
             with self.store.transaction() as tx:
-                tx.add_rows([row])
+                tx.add_rows([NewRow(event_id, name, record, now_ns)])
         self.wake()
 
     def keep(self, facts: Facts) -> None:

@@ -12,7 +12,6 @@ import atexit
 import os
 import threading
 import time
-import uuid
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +24,7 @@ from otel_revenue.privacy.values import scrub
 from otel_revenue.signals import bound, record, spans
 from otel_revenue.signals.metrics import Instruments
 
+from . import event_ids
 from .process import Process
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ class Runtime:
     def forget_process(self) -> None:
         """In a forked child: what the parent opened is the parent's."""
         self._opening = threading.Lock()
+        self.instruments.recorded.begin_anew()
         if self._process is not None:
             self._process.abandon()
             self._process = None
@@ -155,18 +156,18 @@ class Runtime:
         now_ns = time.time_ns()
         ids = spans.request_ids(self.servers) if on_server else spans.current_ids()
         values = {
+            "event_id": event_ids.new(),
             "telemetry.source": "server",
             "elapsed_ms": spans.elapsed_ms(self.servers, ids[0], now_ns),
             **attributes,
         }
-        values.setdefault("event_id", str(uuid.uuid4()))
         clean = self._clean(name, values)
         if clean is None:
             return False
         if self.plan.logs:
             encoded = record.encode(name, clean, time_ns=now_ns, observed_ns=now_ns, ids=ids)
-            self._open().append(NewRow(clean["event_id"], name, encoded, now_ns))
-        self._project(name, clean, now_ns, on_server=on_server)
+            self._open().append(clean["event_id"], name, encoded, now_ns)
+        self._project(name, clean, now_ns, on_server=on_server, traced=ids[0] != 0)
         return True
 
     def track(self, name: str, attributes: Mapping[str, Any]) -> bool:
@@ -210,8 +211,10 @@ class Runtime:
             self.instruments.refused.add(1, {"attribute": key})
         return clean
 
-    def _project(self, name: str, clean: Mapping[str, Any], time_ns: int, *, on_server: bool) -> None:
-        self.instruments.recorded.add(1, {"event": name})
+    def _project(self, name: str, clean: Mapping[str, Any], time_ns: int, *, on_server: bool, traced: bool) -> None:
+        self.instruments.recorded.add(name)
+        if not traced:
+            return
         if self.plan.span_events:
             spans.add_event(self.servers, name, clean, time_ns, on_server=on_server)
         else:
@@ -282,9 +285,9 @@ class Runtime:
         for payment, clean in recorded:
             with guard("signals.project"):
                 if live:
-                    self._project("order.paid", clean, payment.at_ns, on_server=False)
+                    self._project("order.paid", clean, payment.at_ns, on_server=False, traced=True)
                 else:
-                    self.instruments.recorded.add(1, {"event": "order.paid"})
+                    self.instruments.recorded.add("order.paid")
                 if payment.traceparent and clean.get("payment_kind") != "subscription_renewal":
                     spans.payment_span(
                         self.tracer,

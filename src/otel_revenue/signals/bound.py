@@ -59,8 +59,10 @@ def bind(servers: ServerSpans | None, values: Mapping[str, Any]) -> Binding:
 
 def current(servers: ServerSpans) -> dict[str, Any]:
     """Return what is bound to the current request: the narrower binding wins."""
-    trace_id = current_ids()[0]
     known_trace, known = _bound.get()
+    if not known and not servers.has_bound:
+        return {}
+    trace_id = current_ids()[0]
     values: dict[str, Any] = dict(servers.bound(trace_id)) if trace_id else {}
     if known_trace == -1 or (known_trace == trace_id and trace_id):
         values.update(known)

@@ -7,6 +7,7 @@ Labels are few and bounded: step, event, destination, reason, currency.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
@@ -19,6 +20,30 @@ if TYPE_CHECKING:
     Read = Callable[[], dict[str, Any]]
 
 
+class Tally:
+    """A count by event name, read when the metrics are: on the path of each event a counter of the SDK costs more than its record."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def begin_anew(self) -> None:
+        """In a forked child: the counts are the parent's, and so may the lock's holder be."""
+        self._counts = {}
+        self._lock = threading.Lock()
+
+    def add(self, event: str) -> None:
+        """Count one."""
+        with self._lock:
+            self._counts[event] = self._counts.get(event, 0) + 1
+
+    def observe(self, _: CallbackOptions) -> Iterable[Observation]:
+        """Return what was counted so far."""
+        with self._lock:
+            counts = dict(self._counts)
+        return [Observation(count, {"event": event}) for event, count in counts.items()]
+
+
 class Instruments:
     """
     The counters and gauges.
@@ -29,8 +54,10 @@ class Instruments:
 
     def __init__(self, meter: Meter, read: Read) -> None:
         self._read = read
-        self.recorded = meter.create_counter(
+        self.recorded = Tally()
+        meter.create_observable_counter(
             "otel_revenue.events.recorded",
+            [self.recorded.observe],
             unit="{event}",
             description="Events that passed the schema and privacy, by name.",
         )

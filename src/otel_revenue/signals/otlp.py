@@ -23,6 +23,7 @@ _fixed64 = struct.Struct("<Q").pack
 _fixed32 = struct.Struct("<I").pack
 _double = struct.Struct("<d").pack
 _MASK64: Final = 2**64 - 1
+_LONGEST_KEPT: Final = 255  # strings of ours stay below
 _LONGEST_INT: Final = 4096  # bits; Python refuses to write much longer ones as text
 
 
@@ -30,6 +31,8 @@ def varint(value: int) -> bytes:
     """Encode a non-negative integer."""
     if value < 0x80:
         return _ONE[value]
+    if value < 0x4000:
+        return bytes((value & 0x7F | 0x80, value >> 7))
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -102,18 +105,45 @@ _KINDS: Final[dict[str, Callable[[Any], bytes]]] = {
 def encoder(key: str, kind: str) -> Callable[[Any], bytes]:
     """Return a function that encodes one attribute of a fixed key and schema kind, framed as field 6 of a `LogRecord`."""
     encode = _KINDS[kind]
-    head = _delimited(b"\x0a", _text(key))
-    size = len(head)
+    heads = _Heads(key)
+    if encode is not _any_str:
 
-    def framed(value: Any) -> bytes:
-        body = encode(value)
-        length = len(body)
-        inner = size + 1 + (1 if length < 0x80 else len(varint(length))) + length
-        return b"\x32" + varint(inner) + head + b"\x12" + varint(length) + body
+        def framed(value: Any) -> bytes:
+            body = encode(value)
+            return heads[len(body)] + body
 
-    if kind in ("id", "label", "code"):
-        return functools.lru_cache(maxsize=32)(framed) if kind == "code" else framed
-    return framed
+        return framed
+    texts = _TextHeads(heads)
+
+    def framed_text(value: str) -> bytes:
+        raw = value.encode("utf-8", "replace")
+        return texts[len(raw)] + raw
+
+    return framed_text
+
+
+class _Heads(dict[int, bytes]):
+    """What stands before the value of one attribute, by the value's size: short ones are made once."""
+
+    def __init__(self, key: str) -> None:
+        self._key = _delimited(b"\x0a", _text(key))
+
+    def __missing__(self, size: int) -> bytes:
+        length = varint(size)
+        head = b"\x32" + varint(len(self._key) + 1 + len(length) + size) + self._key + b"\x12" + length
+        return self.setdefault(size, head) if size <= _LONGEST_KEPT else head
+
+
+class _TextHeads(dict[int, bytes]):
+    """The same for text, by the size of the text."""
+
+    def __init__(self, heads: _Heads) -> None:
+        self._heads = heads
+
+    def __missing__(self, size: int) -> bytes:
+        start = b"\x0a" + varint(size)
+        head = self._heads[len(start) + size] + start
+        return self.setdefault(size, head) if size <= _LONGEST_KEPT else head
 
 
 def encode_key_value(key: str, value: Any) -> bytes:

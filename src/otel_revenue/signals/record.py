@@ -28,6 +28,8 @@ MAX_INT: Final = 2**63 - 1
 
 _CLEAN_MEMO_LIMIT: Final = 2048
 _clean_ids: dict[str, str] = {}
+_clean_labels: dict[str, str] = {}
+"""Texts that were found clean and leave as they are. Emptied when full: an id comes back within minutes or never."""
 
 
 def clean_id(value: str) -> str | None:
@@ -39,9 +41,15 @@ def clean_id(value: str) -> str | None:
     if not value.strip() or scrub(seen) != seen:
         return None
     result = clip_id(value)
-    if result is value and len(_clean_ids) < _CLEAN_MEMO_LIMIT:
-        _clean_ids[value] = result
+    if result is value:
+        _remember(_clean_ids, value)
     return result
+
+
+def _remember(memo: dict[str, str], value: str) -> None:
+    if len(memo) >= _CLEAN_MEMO_LIMIT:
+        memo.clear()
+    memo[value] = value
 
 
 def _text(value: Any) -> str | None:
@@ -60,7 +68,15 @@ def _id(value: Any) -> str | None:
 
 def _label(value: Any) -> str | None:
     text = _text(value)
-    return None if text is None else clip_text(scrub(text)).strip() or None
+    if text is None:
+        return None
+    known = _clean_labels.get(text)
+    if known is not None:
+        return known
+    result = clip_text(scrub(text)).strip()
+    if result and result == text:
+        _remember(_clean_labels, text)
+    return result or None
 
 
 def _code(pattern: str) -> Check:

@@ -88,6 +88,11 @@ class ServerSpans(SpanProcessor):
             self._bound.setdefault(trace_id, {}).update(values)
         return True
 
+    @property
+    def has_bound(self) -> bool:
+        """Whether anything is bound to any request."""
+        return bool(self._bound)
+
     def bound(self, trace_id: int) -> Mapping[str, Any]:
         """Return what was bound to the request of this trace."""
         return self._bound.get(trace_id, {})
@@ -134,7 +139,7 @@ def add_event(
         set_context(server, attributes)
     if target is None:
         return False
-    target.add_event(name, attributes=dict(attributes), timestamp=time_ns)
+    target.add_event(name, attributes=attributes, timestamp=time_ns)
     if server is None:
         set_context(target, attributes)
     return True
