@@ -8,14 +8,16 @@ then cut; ids are replaced as a whole or left out. On the hot path: plain tables
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_revenue.errors import SchemaError
+from otel_revenue.errors import SchemaError, UnknownCurrency
 from otel_revenue.privacy.clip import LIMIT, clip_id, clip_list, clip_text
 from otel_revenue.privacy.values import MAX_SCANNED, scrub
 from otel_revenue.schema._table import EVENTS, REQUIRED, SCHEMA_VERSION
+from otel_revenue.schema.money import to_number
 
 from . import otlp
 
@@ -131,6 +133,7 @@ def prepare(name: str, attributes: Mapping[str, Any]) -> tuple[dict[str, Any], l
     """
     Return the attributes that may leave, clean, and the names of those that may not.
 
+    A subtotal in minor units gets its number in major units beside it, where the currency's decimals are known.
     SKUs that do not fit, or look like personal data, are counted in `skus_cut`.
 
     Raises:
@@ -153,10 +156,18 @@ def prepare(name: str, attributes: Mapping[str, Any]) -> tuple[dict[str, Any], l
     skus = clean.get("skus")
     if skus is not None and len(skus) < len(attributes["skus"]):
         clean["skus_cut"] = len(attributes["skus"]) - len(skus)
+    if "subtotal_minor" in clean and "subtotal" not in clean and "currency" in clean:
+        _put_subtotal(clean)
     for key in REQUIRED[name]:
         if key not in clean:
             raise SchemaError(f"{name} without a usable {key}")
     return clean, refused
+
+
+def _put_subtotal(clean: dict[str, Any]) -> None:
+    """What an application binds or tracks is the integer; people and tools get the number beside it."""
+    with contextlib.suppress(UnknownCurrency):
+        clean["subtotal"] = to_number(clean["subtotal_minor"], clean["currency"])
 
 
 def encode(

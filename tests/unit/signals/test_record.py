@@ -240,6 +240,19 @@ def test_the_version_is_ours_to_say():
     assert SCHEMA_VERSION == clean["schema_version"]
 
 
+@pytest.mark.parametrize(
+    ("minor", "currency", "major"),
+    [(4900, "EUR", 49.0), (4900, "JPY", 4900.0), (4900, "KWD", 4.9), (4900, "XTS", None), (4900, None, None)],
+)
+def test_a_subtotal_in_minor_units_gets_its_number(minor, currency, major):
+    """
+    What an application says as an integer is on the event in major units too, where the currency's decimals are known.
+    """
+    clean, _ = record.prepare("checkout.start", {"event_id": ID, "subtotal_minor": minor, "currency": currency})
+
+    assert (minor, major) == (clean["subtotal_minor"], clean.get("subtotal"))
+
+
 @pytest.mark.parametrize(("kind", "personal", "around"), MASKED)
 @pytest.mark.parametrize("key", ["order_id", "tier", "surface", "skus", "journey_id", "stripe.charge.id"])
 def test_personal_data_in_declared_attributes_does_not_leave(key, kind, personal, around):
