@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from otel_revenue._guard import report
+from otel_revenue.errors import StoreError
 
 from . import join
 from .join import DAY_NS, Rules, Verdict
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
     from .store import NewRow, Store, Transaction
 
     Encode = Callable[[Payment], Sequence[NewRow]]
+
+MAX_AMOUNT: Final = 2**63 - 1
+"""The largest integer that the outbox and OTLP can hold: a sum over several objects could pass it."""
 
 
 @dataclass(slots=True)
@@ -68,7 +74,9 @@ class Ledger:
 
     def release(self, now_ns: int, encode: Encode, limit: int = 100) -> Taken:
         """
-        Record payments whose hold is over. `due_ns` of the result is always 0: ask `Store.stats` for the next.
+        Record payments whose hold is over. `due_ns` of the result is always 0: ask `Store.next_due_ns` for the next.
+
+        A payment that *encode* fails on is set aside by its ids, and holds up no other.
 
         Raises:
             StoreError: nothing was released.
@@ -76,7 +84,7 @@ class Ledger:
         taken = Taken()
         with self._store.transaction() as tx:
             for group in tx.due_groups(now_ns, limit):
-                self._settle(tx, group, now_ns, taken, encode)
+                self._release_one(tx, group, now_ns, taken, encode)
         taken.due_ns = 0
         return taken
 
@@ -140,13 +148,31 @@ class Ledger:
             return
         if decision is Verdict.RECORD:
             paid = join.payment(group, twin, self._rules)
+            if paid.amount_minor > MAX_AMOUNT:
+                self._put_aside(tx, group, now_ns, "amount_too_large")
+                return
+            rows = encode(paid)
             named = join.owner(group, twin, self._rules)
             tx.put(named.changed(recorded_ns=now_ns, recorded_as=paid.canonical, due_ns=0))
-            tx.add_rows(encode(paid))
+            tx.add_rows(rows)
             taken.payments.append(paid)
         for stale in (tx.group(group.id), tx.group(twin.id) if twin else None):
             if stale is not None and stale.due_ns:
                 tx.put(stale.changed(due_ns=0))
+
+    def _release_one(self, tx: Transaction, group: Group, now_ns: int, taken: Taken, encode: Encode) -> None:
+        try:
+            self._settle(tx, group, now_ns, taken, encode)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the payments behind it are due too
+            report("ledger.release", error)
+            self._put_aside(tx, group, now_ns, f"failed_{type(error).__name__}")
+
+    def _put_aside(self, tx: Transaction, group: Group, now_ns: int, reason: str) -> None:
+        """Note by its ids a payment that cannot be recorded; later news of it may still do so."""
+        tx.set_aside(now_ns, "ledger", "other", reason, tuple(sorted(alias.id for alias in group.aliases)))
+        tx.put((tx.group(group.id) or group).changed(due_ns=0))
 
     def _disagrees(self, group: Group, known: Sequence[Group]) -> bool:
         recorded = [g for g in known if g.recorded_ns and g.evidence]

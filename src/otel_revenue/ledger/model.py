@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 import json
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 Labels = dict[str, dict[str, list[Any]]]
 """
@@ -35,6 +35,14 @@ def _precedes(a: list[Any], b: list[Any]) -> bool:
     if a[0] != b[0]:
         return bool(a[0] < b[0])
     return a[1] != b[1] and json.dumps(a[1], sort_keys=True) < json.dumps(b[1], sort_keys=True)
+
+
+TRUNCATED_AT: Final = 25
+"""
+Length to which a far end cuts the ids that it puts into references (seen on Stripe's `order_reference`).
+
+No full id of a kind that is referred to in this way has it.
+"""
 
 
 class Alias(NamedTuple):

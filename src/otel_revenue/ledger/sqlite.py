@@ -2,57 +2,39 @@
 """
 The ledger on SQLite: one file (WAL, synchronous=FULL), shared by the processes of one host.
 
-Every commit is on disk before it returns. All driver errors are translated here.
+Every commit is on disk before it returns. All driver errors are translated (`sqlite_file.translated`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import re
 import sqlite3
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_revenue._guard import logger
-from otel_revenue.errors import StoreBusy, StoreError, StoreFull, StoreTooNew
-
-from .model import Alias, Evidence, Group, Soft, evidence_from_list, evidence_to_list
+from .codec import group_from_text, group_to_text
+from .model import TRUNCATED_AT
+from .sqlite_file import LAYOUT, SQL, SqliteFile, translated
 from .store import ASIDE, DONE, LATER, NewRow, OutboxRow, Pending, SetAside, Settlement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-LAYOUT: Final = 1
-"""Version of the file's layout, kept in `PRAGMA user_version`; migrations only go forward."""
+    from .model import Alias, Group
+
+__all__ = ["LAYOUT", "SQL", "SqliteStore"]
+
+_PRUNED_AT_ONCE: Final = 200
+"""Payments removed in one transaction: a request must not wait long behind it."""
+_PRUNED_AT_MOST: Final = 10_000
+_ROW_OVERHEAD: Final = 250
+"""About what a payment takes beside its text: its row, its aliases, their indices."""
+_FREED_PAGES: Final = 2000
 
 
-def _statements() -> dict[str, str]:
-    text = Path(__file__).with_name("sqlite.sql").read_text(encoding="utf-8")
-    parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)
-    return {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
-
-
-SQL: Final = _statements()
-
-
-class _Connection:
-    """One process's connection and the lock around it."""
-
-    def __init__(self, raw: sqlite3.Connection) -> None:
-        self.pid = os.getpid()
-        self.raw = raw
-        self.lock = threading.Lock()
-
-
-_inherited: list[_Connection] = []
-"""Connections that a forked child must neither use nor close: SQLite's file locks belong to the parent."""
-
-
-class SqliteStore:
+class SqliteStore(SqliteFile):
     """
     Ledger and outbox in one SQLite file.
 
@@ -63,21 +45,8 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path | None, *, destinations: Sequence[str] = ("otlp",), busy_s: float = 0.25) -> None:
-        self._path = path
+        super().__init__(path, busy_s)
         self._destinations = tuple(destinations)
-        self._busy_s = busy_s
-        self._connection: _Connection | None = None
-        self._opening = threading.Lock()
-
-    @property
-    def durable(self) -> bool:
-        """Whether what is stored survives this process."""
-        return self._path is not None
-
-    @property
-    def location(self) -> str:
-        """Where it is, for people."""
-        return "memory" if self._path is None else str(self._path)
 
     # -- one atomic change ------------------------------------------------------------------------------------------
 
@@ -85,11 +54,11 @@ class SqliteStore:
     def transaction(self) -> Iterator[_SqliteTransaction]:
         """Begin an atomic change; synced to disk when the block ends. See `Store.transaction`."""
         with self._locked() as raw:
-            with _translated():
+            with translated():
                 raw.execute("BEGIN IMMEDIATE")
             try:
                 yield _SqliteTransaction(raw)
-                with _translated():
+                with translated():
                     raw.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):
@@ -101,12 +70,12 @@ class SqliteStore:
 
     def claim(self, destination: str, *, limit: int, now_ns: int, lease_ns: int) -> list[OutboxRow]:
         """Return due rows and keep them from other processes for a while. See `Store.claim`."""
-        with self._locked() as raw, _translated():
+        with self._locked() as raw, translated():
             # A look without the write lock first: an idle worker must not stand in a request's way.
             query = {"destination": destination, "now": now_ns, "limit": 1}
             if raw.execute(SQL["due_rows"], query).fetchone() is None:
                 return []
-        with self.transaction() as tx, _translated():
+        with self.transaction() as tx, translated():
             found = tx.raw.execute(SQL["due_rows"], {**query, "limit": limit}).fetchall()
             tx.raw.executemany(SQL["lease"], [(row[0], destination, now_ns + lease_ns) for row in found])
             return [OutboxRow(*row) for row in found]
@@ -114,47 +83,45 @@ class SqliteStore:
     def settle(self, destination: str, settlements: Sequence[Settlement], *, now_ns: int) -> None:
         """Write down what became of claimed rows. See `Store.settle`."""
         del now_ns
-        with self.transaction() as tx, _translated():
+        with self.transaction() as tx, translated():
             for s in settlements:
                 if s.state == DONE and self._destinations == (destination,):
                     tx.remove_row(s.seq)
                     continue
                 tx.raw.execute(
-                    SQL["settle"], (s.seq, destination, s.state, int(s.counts), s.not_before_ns, s.reason[:200])
+                    SQL["settle"], (destination, s.state, int(s.counts), s.not_before_ns, s.reason[:200], s.seq)
                 )
-                if s.state == DONE and tx.raw.execute(SQL["count_done"], (s.seq,)).fetchone()[0] >= len(
-                    self._destinations
-                ):
+                if s.state == DONE and self._done_by_all(tx, s.seq):
                     tx.remove_row(s.seq)
 
     def add_aside(self, destination: str, row: NewRow, reason: str) -> None:
         """Put an event into the outbox that one destination has refused. See `Store.add_aside`."""
-        with self.transaction() as tx, _translated():
+        with self.transaction() as tx, translated():
             tx.add_rows([row])
             (seq,) = tx.raw.execute(SQL["row_by_event"], (row.event_id, row.event_name)).fetchone()
-            for name in {*self._destinations, destination}:
-                state, why = (ASIDE, reason[:200]) if name == destination else (DONE, "")
-                tx.raw.execute(SQL["settle"], (seq, name, state, 1, 0, why))
+            tx.raw.execute(SQL["refused"], (seq, destination, reason[:200]))
+            for name in self._destinations:
+                tx.raw.execute(SQL["done_elsewhere"], (seq, name))
 
     def rows(self, destination: str, *, state: str | None = None, limit: int = 100) -> list[OutboxRow]:
         """Return rows that *destination* has not done. See `Store.rows`."""
-        with self._locked() as raw, _translated():
+        with self._locked() as raw, translated():
             query = {"destination": destination, "state": state, "limit": limit}
             return [OutboxRow(*row) for row in raw.execute(SQL["open_rows"], query)]
 
     def retry(self, destination: str, seqs: Sequence[int]) -> int:
         """Put rows that were set aside back to due."""
-        with self.transaction() as tx, _translated():
+        with self.transaction() as tx, translated():
             return sum(tx.raw.execute(SQL["retry"], (seq, destination)).rowcount for seq in seqs)
 
     def forget_rows(self, seqs: Sequence[int]) -> int:
         """Remove rows for every destination, on an operator's word."""
-        with self.transaction() as tx, _translated():
+        with self.transaction() as tx, translated():
             return sum(tx.remove_row(seq) for seq in seqs)
 
     def pending(self, destination: str) -> Pending:
         """Return what waits for *destination*."""
-        with self._locked() as raw, _translated():
+        with self._locked() as raw, translated():
             found = raw.execute(SQL["pending"], (destination,)).fetchall()
         waiting = sum(row[2] for row in found if row[0] == LATER)
         aside = sum(row[2] for row in found if row[0] == ASIDE)
@@ -162,25 +129,23 @@ class SqliteStore:
         unconfirmed: dict[str, int] = {}
         for row in found:
             if row[1]:
-                unconfirmed[row[1]] = unconfirmed.get(row[1], 0) + row[4]
+                unconfirmed[row[1]] = unconfirmed.get(row[1], 0) + (row[4] << 32) + row[5]
         return Pending(waiting, aside, oldest, unconfirmed)
-
-    # -- for people and for the worker's housekeeping ---------------------------------------------------------------
 
     def set_asides(self, limit: int = 100) -> list[SetAside]:
         """Return what could not be read, newest first."""
-        with self._locked() as raw, _translated():
+        with self._locked() as raw, translated():
             found = raw.execute(SQL["list_unread"], (limit,)).fetchall()
         return [SetAside(row[0], row[1], row[2], row[3], row[4], tuple(json.loads(row[5]))) for row in found]
 
     def next_due_ns(self) -> int:
         """Return when the next payment on hold is due; 0 when none is."""
-        with self._locked() as raw, _translated():
+        with self._locked() as raw, translated():
             return int(raw.execute(SQL["next_due"]).fetchone()[0] or 0)
 
     def stats(self) -> dict[str, Any]:
         """Return counts and sizes for people."""
-        with self._locked() as raw, _translated():
+        with self._locked() as raw, translated():
             groups, recorded, held = raw.execute(SQL["stats"]).fetchone()
         return {
             "payments_known": groups,
@@ -192,23 +157,52 @@ class SqliteStore:
     def prune(self, *, before_ns: int, max_bytes: int) -> int:
         """Remove old payments in small steps. See `Store.prune`."""
         removed = 0
-        with self.transaction() as tx, _translated():
-            limit_ns = before_ns if self._bytes() <= max_bytes else time.time_ns()
-            for (number,) in tx.raw.execute(SQL["prunable"], (limit_ns,)).fetchall():
-                tx.raw.execute(SQL["drop_aliases"], (number,))
-                tx.raw.execute(SQL["drop_group"], (number,))
-                removed += 1
+        while removed < _PRUNED_AT_MOST:
+            step = self._prune_step(before_ns, max_bytes)
+            if not step:
+                break
+            removed += step
+        with self.transaction() as tx, translated():
+            for (seq,) in tx.raw.execute(SQL["all_rows_settled"]).fetchall():
+                if self._done_by_all(tx, seq):
+                    tx.remove_row(seq)
         if removed:
-            with self._locked() as raw, _translated():
-                raw.execute("PRAGMA incremental_vacuum")
+            with self._locked() as raw, translated():
+                # Each row of the answer is a page given back: unread, it would give back one.
+                raw.execute(f"PRAGMA incremental_vacuum({_FREED_PAGES})").fetchall()
         return removed
 
-    def close(self) -> None:
-        """Let go of the connection; further calls open it again."""
-        current, self._connection = self._connection, None
-        if current is not None and current.pid == os.getpid():
-            with current.lock:
-                current.raw.close()
+    def _prune_step(self, before_ns: int, max_bytes: int) -> int:
+        with self.transaction() as tx, translated():
+            old = tx.raw.execute(SQL["prunable"], {"before": before_ns, "limit": _PRUNED_AT_ONCE}).fetchall()
+            if old:
+                return sum(tx.forget(*row[:2]) for row in old)
+            excess = self._excess(tx.raw, max_bytes)
+            removed = 0
+            if excess <= 0:
+                return 0
+            now = {"before": time.time_ns() + 1, "limit": _PRUNED_AT_ONCE}
+            for number, twin, size in tx.raw.execute(SQL["prunable"], now).fetchall():
+                removed += tx.forget(number, twin)
+                excess -= size + _ROW_OVERHEAD
+                if excess <= 0:
+                    break
+            return removed
+
+    def _excess(self, raw: sqlite3.Connection, max_bytes: int) -> int:
+        """Return by how many bytes the payments are too many. What waits counts, but leaves them a tenth of the room."""
+        pages, free, size = (
+            raw.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+        )
+        used = (pages - free) * size
+        if used <= max_bytes:
+            return 0
+        waiting = raw.execute(SQL["waiting_bytes"]).fetchone()[0]
+        return int(min(used - max_bytes, used - waiting - max_bytes // 10))
+
+    def _done_by_all(self, tx: _SqliteTransaction, seq: int) -> bool:
+        done = {row[0] for row in tx.raw.execute(SQL["done_by"], (seq,))}
+        return done.issuperset(self._destinations)
 
     def _bytes(self) -> int:
         if self._path is None:
@@ -219,47 +213,6 @@ class SqliteStore:
                 total += Path(f"{self._path}{suffix}").stat().st_size
         return total
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connection
-        if connection is None or connection.pid != os.getpid():
-            connection = self._open()
-        if not connection.lock.acquire(timeout=self._busy_s):
-            raise StoreBusy("another thread holds the store")
-        try:
-            yield connection.raw
-        finally:
-            connection.lock.release()
-
-    def _open(self) -> _Connection:
-        if self._connection is not None and self._connection.pid != os.getpid():
-            _inherited.append(self._connection)
-            self._connection = None
-            self._opening = threading.Lock()
-        with self._opening:
-            if self._connection is None:
-                with _translated():
-                    self._connection = _Connection(self._connect())
-            return self._connection
-
-    def _connect(self) -> sqlite3.Connection:
-        try:
-            return _prepared(self._path, self._busy_s)
-        except sqlite3.DatabaseError as error:
-            if self._path is None or not _is_corrupt(error):
-                raise
-            moved = self._path.with_name(f"{self._path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
-            for suffix in ("", "-wal", "-shm"):
-                with contextlib.suppress(FileNotFoundError):
-                    Path(f"{self._path}{suffix}").replace(f"{moved}{suffix}")
-            logger.critical(
-                "otel-revenue: the ledger %s is damaged. It was moved to %s and a new one begun: payments that were waiting in "
-                "it are in that file alone. Keep it, and see docs/architecture.md, 'A damaged ledger'.",
-                self._path,
-                moved,
-            )
-            return _prepared(self._path, self._busy_s)
-
 
 class _SqliteTransaction:
     """See `Transaction`."""
@@ -269,13 +222,13 @@ class _SqliteTransaction:
 
     def groups_of(self, aliases: Iterable[Alias], truncated: Iterable[Alias]) -> list[Group]:
         found: dict[int, str] = {}
-        with _translated():
+        with translated():
             for alias in aliases:
                 found.update(self.raw.execute(SQL["group_by_alias"], alias))
-                if len(alias.id) > TRUNCATED_AT:
+                if len(alias.id) >= TRUNCATED_AT:
                     cut = (alias.kind, alias.account, alias.id[:TRUNCATED_AT])
                     for number, doc in self.raw.execute(SQL["group_by_truncated"], cut).fetchall():
-                        group = _group(number, doc)
+                        group = group_from_text(number, doc)
                         # The cut id may already have found the full id that it stands for: then it is not ours.
                         if not any(
                             a.kind == alias.kind and a.id != alias.id and a.id.startswith(cut[2]) for a in group.aliases
@@ -287,24 +240,26 @@ class _SqliteTransaction:
                 begun = self.raw.execute(SQL["full_ids_beginning"], query).fetchall()
                 if len(begun) == 1:
                     found.update(begun)
-        return [_group(number, doc) for number, doc in sorted(found.items())]
+        return [group_from_text(number, doc) for number, doc in sorted(found.items())]
 
     def group(self, group_id: int) -> Group | None:
-        with _translated():
+        with translated():
             row = self.raw.execute(SQL["group_by_number"], (group_id,)).fetchone()
-        return None if row is None else _group(*row)
+        return None if row is None else group_from_text(*row)
 
     def soft_candidates(self, key: str, since_ns: int, until_ns: int) -> list[Group]:
-        with _translated():
-            return [_group(*row) for row in self.raw.execute(SQL["soft_candidates"], (key, since_ns, until_ns))]
+        with translated():
+            return [
+                group_from_text(*row) for row in self.raw.execute(SQL["soft_candidates"], (key, since_ns, until_ns))
+            ]
 
     def due_groups(self, now_ns: int, limit: int) -> list[Group]:
-        with _translated():
-            return [_group(*row) for row in self.raw.execute(SQL["due_groups"], (now_ns, limit))]
+        with translated():
+            return [group_from_text(*row) for row in self.raw.execute(SQL["due_groups"], (now_ns, limit))]
 
     def put(self, group: Group) -> Group:
         values = (
-            _doc(group),
+            group_to_text(group),
             group.recorded_ns,
             group.due_ns,
             group.soft.key if group.soft else None,
@@ -312,7 +267,7 @@ class _SqliteTransaction:
             group.twin,
             time.time_ns(),
         )
-        with _translated():
+        with translated():
             if group.id:
                 self.raw.execute(SQL["update_group"], (*values, group.id))
             else:
@@ -325,147 +280,32 @@ class _SqliteTransaction:
         return group
 
     def drop(self, group_ids: Iterable[int]) -> None:
-        with _translated():
+        with translated():
             for number in group_ids:
                 self.raw.execute(SQL["drop_aliases"], (number,))
                 self.raw.execute(SQL["drop_group"], (number,))
 
     def add_rows(self, rows: Sequence[NewRow]) -> None:
-        with _translated():
+        with translated():
             self.raw.executemany(
                 SQL["add_row"],
                 [(r.event_id, r.event_name, r.record, r.recorded_ns, r.amount_minor, r.currency) for r in rows],
             )
 
     def set_aside(self, at_ns: int, source: str, kind: str, reason: str, ids: tuple[str, ...]) -> None:
-        with _translated():
+        with translated():
             self.raw.execute(SQL["add_unread"], (at_ns, source, kind, reason, json.dumps(ids)))
             self.raw.execute(SQL["trim_unread"])
+
+    def forget(self, number: int, twin: int) -> int:
+        """Remove a payment, and its twin, which is a part of it; returns how many that were."""
+        removed = 0
+        for each in {number, twin} - {0}:
+            self.raw.execute(SQL["drop_aliases"], (each,))
+            removed += self.raw.execute(SQL["drop_group"], (each,)).rowcount
+        return removed
 
     def remove_row(self, seq: int) -> int:
         """Remove a row and all that destinations noted about it; returns how many rows that were."""
         self.raw.execute(SQL["drop_deliveries"], (seq,))
         return self.raw.execute(SQL["drop_row"], (seq,)).rowcount
-
-
-TRUNCATED_AT: Final = 25
-"""Length to which a far end cuts ids in references (seen on Stripe's `order_reference`)."""
-
-
-def _prepared(path: Path | None, busy_s: float) -> sqlite3.Connection:
-    if path is not None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # ids and amounts are nobody else's business
-    raw = sqlite3.connect(
-        ":memory:" if path is None else path,
-        timeout=busy_s,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=64,
-    )
-    try:
-        raw.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        raw.execute("PRAGMA journal_mode = WAL")
-        raw.execute("PRAGMA synchronous = FULL")
-        _migrate(raw)
-    except BaseException:
-        raw.close()
-        raise
-    return raw
-
-
-def _migrate(raw: sqlite3.Connection) -> None:
-    version = raw.execute("PRAGMA user_version").fetchone()[0]
-    if version > LAYOUT:
-        raise StoreTooNew(
-            f"the ledger was written by a newer otel-revenue (layout {version}, this one knows {LAYOUT}): upgrade, or set OTEL_REVENUE_STORE"
-        )
-    if version == LAYOUT:
-        return
-    raw.execute("BEGIN IMMEDIATE")
-    try:
-        if raw.execute("PRAGMA user_version").fetchone()[0] < LAYOUT:  # another process may have been first
-            for statement in _split(SQL["schema_1"]):
-                raw.execute(statement)
-            raw.execute(f"PRAGMA user_version = {LAYOUT}")
-        raw.execute("COMMIT")
-    except BaseException:
-        raw.execute("ROLLBACK")
-        raise
-
-
-def _split(script: str) -> list[str]:
-    bare = re.sub(r"--[^\n]*", "", script)
-    return [statement for statement in (part.strip() for part in bare.split(";")) if statement]
-
-
-def _doc(group: Group) -> str:
-    return json.dumps(
-        {
-            "a": sorted(group.aliases),
-            "t": sorted(group.truncated),
-            "e": [evidence_to_list(e) for e in group.evidence],
-            "f": [group.created, group.billing, group.shared, group.settled],
-            "s": group.soft,
-            "w": group.twin,
-            "r": [group.recorded_ns, group.recorded_as],
-            "d": group.due_ns,
-            "l": group.labels,
-            "p": group.traceparent,
-            "c": group.created_ns,
-            "n": group.seen,
-        },
-        separators=(",", ":"),
-    )
-
-
-def _group(number: int, doc: str) -> Group:
-    raw = json.loads(doc)
-    evidence: tuple[Evidence, ...] = tuple(evidence_from_list(e) for e in raw["e"])
-    created, billing, shared, settled = raw["f"]
-    recorded_ns, recorded_as = raw["r"]
-    return Group(
-        id=number,
-        aliases=frozenset(Alias(*a) for a in raw["a"]),
-        truncated=frozenset(Alias(*a) for a in raw["t"]),
-        evidence=evidence,
-        created=created,
-        billing=billing,
-        shared=shared,
-        settled=settled,
-        soft=Soft(*raw["s"]) if raw["s"] else None,
-        twin=raw["w"],
-        recorded_ns=recorded_ns,
-        recorded_as=Alias(*recorded_as) if recorded_as else None,
-        due_ns=raw["d"],
-        labels=raw["l"],
-        traceparent=raw["p"],
-        created_ns=raw["c"],
-        seen=(raw["n"][0], raw["n"][1], raw["n"][2]),
-    )
-
-
-def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
-    text = str(error)
-    return "not a database" in text or "malformed" in text
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        text = str(error)
-        if "locked" in text or "busy" in text:
-            raise StoreBusy("the store is locked by another process") from None
-        if "full" in text:
-            raise StoreFull("no space left for the store") from None
-        raise StoreError(f"the store failed: {_kind(text)}") from None
-    except (sqlite3.Error, OverflowError) as error:
-        raise StoreError(f"the store failed: {type(error).__name__} {_kind(str(error))}") from None
-    except OSError as error:
-        raise StoreError(f"the store failed: {error.strerror}") from None
-
-
-def _kind(text: str) -> str:
-    return re.sub(r"[^A-Za-z _]", "", text)[:60]

@@ -3,7 +3,7 @@
 -- name: schema_1
 -- Payments (groups), the ids that lead to them, the outbox, and what each destination has done with it.
 CREATE TABLE payment (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used again: a twin's pointer must not lead to a stranger
   doc TEXT NOT NULL,                 -- all that is known, as JSON
   recorded_ns INTEGER NOT NULL,      -- 0: not recorded
   due_ns INTEGER NOT NULL,           -- 0: not on hold
@@ -130,12 +130,27 @@ INSERT INTO delivery (seq, destination, state, attempts, not_before_ns, lease_ns
 ON CONFLICT (seq, destination) DO UPDATE SET lease_ns = excluded.lease_ns;
 
 -- name: settle
-INSERT INTO delivery (seq, destination, state, attempts, not_before_ns, lease_ns, reason) VALUES (?, ?, ?, ?, ?, 0, ?)
+-- Of a row that is still there; what is done stays done: a process whose lease ran out may come late.
+INSERT INTO delivery (seq, destination, state, attempts, not_before_ns, lease_ns, reason)
+SELECT seq, ?, ?, ?, ?, 0, ? FROM outbox WHERE seq = ?
 ON CONFLICT (seq, destination) DO UPDATE SET state = excluded.state, attempts = attempts + excluded.attempts,
-  not_before_ns = excluded.not_before_ns, lease_ns = 0, reason = excluded.reason;
+  not_before_ns = excluded.not_before_ns, lease_ns = 0, reason = excluded.reason WHERE state <> 'done';
 
--- name: count_done
-SELECT count(*) FROM delivery WHERE seq = ? AND state = 'done';
+-- name: refused
+-- By a destination that got the event on another way than from here.
+INSERT INTO delivery (seq, destination, state, attempts, not_before_ns, lease_ns, reason) VALUES (?, ?, 'aside', 1, 0, 0, ?)
+ON CONFLICT (seq, destination) DO UPDATE SET state = 'aside', attempts = attempts + 1, lease_ns = 0, reason = excluded.reason;
+
+-- name: done_elsewhere
+INSERT INTO delivery (seq, destination, state, attempts, not_before_ns, lease_ns, reason) VALUES (?, ?, 'done', 0, 0, 0, '')
+ON CONFLICT (seq, destination) DO NOTHING;
+
+-- name: done_by
+SELECT destination FROM delivery WHERE seq = ? AND state = 'done';
+
+-- name: all_rows_settled
+-- Rows that somebody has done: where the others are no longer configured, nobody else will remove them.
+SELECT DISTINCT seq FROM delivery WHERE state = 'done' ORDER BY seq LIMIT 10000;
 
 -- name: drop_row
 DELETE FROM outbox WHERE seq = ?;
@@ -155,14 +170,20 @@ ORDER BY o.seq LIMIT :limit;
 UPDATE delivery SET state = 'later', not_before_ns = 0, lease_ns = 0 WHERE seq = ? AND destination = ? AND state = 'aside';
 
 -- name: pending
--- What waits for one destination, by state and currency.
-SELECT coalesce(d.state, 'later') AS state, o.currency, count(*), min(o.recorded_ns), sum(o.amount_minor)
+-- What waits for one destination, by state and currency; sums in two halves, as one could pass 64 bits.
+SELECT coalesce(d.state, 'later') AS state, o.currency, count(*), min(o.recorded_ns),
+       sum(o.amount_minor >> 32), sum(o.amount_minor & 4294967295)
 FROM outbox o LEFT JOIN delivery d ON d.seq = o.seq AND d.destination = ?
 WHERE coalesce(d.state, 'later') <> 'done' GROUP BY 1, 2;
+
+-- name: waiting_bytes
+SELECT coalesce(sum(length(record) + 200), 0) FROM outbox;
 
 -- name: stats
 SELECT count(*), count(*) FILTER (WHERE recorded_ns > 0), count(*) FILTER (WHERE due_ns > 0) FROM payment;
 
 -- name: prunable
--- Payments that nobody has touched since, oldest first; those on hold are not among them.
-SELECT id FROM payment WHERE touched_ns < ? AND due_ns = 0 ORDER BY touched_ns LIMIT 500;
+-- Payments that nobody has touched since, oldest first; those on hold are not among them, nor those whose twin is.
+SELECT p.id, p.twin, length(p.doc) FROM payment p WHERE p.touched_ns < :before AND p.due_ns = 0
+AND NOT EXISTS (SELECT 1 FROM payment t WHERE t.id = p.twin AND (t.touched_ns >= :before OR t.due_ns > 0))
+ORDER BY p.touched_ns, p.id LIMIT :limit;

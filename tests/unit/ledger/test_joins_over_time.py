@@ -183,3 +183,36 @@ def test_a_time_is_that_of_the_last_capture() -> None:
     till.close_day()
 
     assert [(7000, (flows.BASE + 2) * 10**9)] == [(p.amount_minor, p.at_ns) for p in till.recorded]
+
+
+@pytest.mark.swallow
+def test_a_payment_that_cannot_be_encoded_holds_up_no_other() -> None:
+    """A failure with one payment whose hold is over sets it aside by its ids; the others are recorded."""
+    bad, good, till = flows.legacy_charge(1), flows.checkout(2), Till()
+    till.deliver({**bad.events[0], "type": "charge.captured"})
+    till.deliver(good.events[1])
+    encode = till._encode
+
+    def fail_on_one(payment: Any) -> list[Any]:
+        if payment.canonical.id == bad.canonical:
+            raise KeyError(payment.canonical.id)
+        return encode(payment)
+
+    till._encode = fail_on_one  # type: ignore[method-assign]
+    till.close_day()
+    till.close_day()
+
+    assert [(good.canonical, 4999, "EUR")] == till.books
+    assert [("failed_KeyError", (bad.canonical,))] == [(n.reason, n.ids) for n in till.store.set_asides()]
+    assert (0, 1) == (till.store.next_due_ns(), till.store.stats()["payments_recorded"])
+
+
+def test_a_sum_beyond_64_bits_is_set_aside() -> None:
+    """Amounts that add up beyond what can be sent are not recorded, and noted by their ids."""
+    till = Till()
+    for n in (1, 2):
+        pi = flows.intent(n, 2**63 - 1, payment_details={"order_reference": flows.invoice_id(9)})
+        till.deliver(flows.event("payment_intent.succeeded", pi, n=n))
+
+    assert [] == till.close_day()
+    assert ["amount_too_large"] == [note.reason for note in till.store.set_asides()]

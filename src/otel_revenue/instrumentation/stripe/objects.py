@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_revenue.ledger.model import Alias, Certainty, merge_labels
+from otel_revenue.ledger.model import TRUNCATED_AT, Alias, Certainty, merge_labels
 
 from .items import from_lines
 from .picked import (
@@ -58,9 +58,6 @@ SESSION, INTENT, CHARGE, INVOICE = "cs", "pi", "ch", "in"
 
 # Who is believed about the amount: what the invoice says was paid, else the intents, else the charge, else the session.
 AUTHORITY: Final = {INVOICE: 5, INTENT: 4, CHARGE: 3, SESSION: 2, "invoice_payment": 1}
-
-TRUNCATED_AT: Final = 25
-"""Length to which Stripe cuts an id in `order_reference`. No full id of a session or an invoice has it."""
 
 _BILLING_DESCRIPTIONS: Final = {
     "Subscription creation": "subscription_first",

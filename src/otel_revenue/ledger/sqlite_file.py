@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The file below the ledger on SQLite: opened, shared by threads and processes, and put right when something happens to it.
+
+A file that is damaged is moved aside. A file that is deleted or replaced while it is open would take payments with it
+unnoticed, as the process goes on writing to what nobody can find: each use looks whether the path still leads to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import resource
+import shutil
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from otel_revenue._guard import logger
+from otel_revenue.errors import StoreBusy, StoreError, StoreFull, StoreTooNew
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LAYOUT: Final = 1
+"""Version of the file's layout, kept in `PRAGMA user_version`; migrations only go forward."""
+
+_RESCUE_S: Final = 5.0
+"""For how long a request may be kept waiting while a deleted ledger is written anew from what is still open."""
+_NEARLY_FULL: Final = 64 * 1024
+
+
+def _statements() -> dict[str, str]:
+    text = Path(__file__).with_name("sqlite.sql").read_text(encoding="utf-8")
+    parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)
+    return {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+SQL: Final = _statements()
+
+
+class _Damaged(StoreError):
+    """What SQLite says of a file that is no longer a database."""
+
+
+class _Unsure(StoreError):
+    """After an error of the disk nothing that the connection remembers is to be trusted."""
+
+
+class _Connection:
+    """One process's connection, the lock around it, and which file it is."""
+
+    def __init__(self, raw: sqlite3.Connection, file: tuple[int, int] | None) -> None:
+        self.pid = os.getpid()
+        self.raw = raw
+        self.lock = threading.Lock()
+        self.file = file
+
+
+_inherited: list[object] = []
+"""Connections that a forked child must neither use nor close: SQLite's file locks belong to the parent."""
+
+
+class SqliteFile:
+    """
+    One SQLite file.
+
+    Args:
+        path: the file, or None for memory.
+        busy_s: seconds to wait for another process or thread before `StoreBusy`.
+    """
+
+    def __init__(self, path: Path | None, busy_s: float) -> None:
+        self._path = path
+        self._busy_s = busy_s
+        self._connection: _Connection | None = None
+        self._opening = threading.Lock()
+        self._orphan: sqlite3.Connection | None = None
+        self._damaged_file: tuple[int, int] | None = None
+
+    @property
+    def durable(self) -> bool:
+        """Whether what is stored survives this process."""
+        return self._path is not None
+
+    @property
+    def location(self) -> str:
+        """Where it is, for people."""
+        return "memory" if self._path is None else str(self._path)
+
+    def close(self) -> None:
+        """Let go of the connection; further calls open it again."""
+        current, self._connection = self._connection, None
+        if current is not None and current.pid == os.getpid():
+            with current.lock:
+                current.raw.close()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[sqlite3.Connection]:
+        """
+        Give the connection to this thread alone.
+
+        Raises:
+            StoreBusy: another thread, or another process, keeps it beyond the bound.
+        """
+        until = time.monotonic() + self._busy_s
+        current = self._acquired(until)
+        waited = self._busy_s - (until - time.monotonic()) > self._busy_s / 8
+        try:
+            if waited:  # the bound is one for both, threads and processes
+                _set_patience(current.raw, max(0.0, until - time.monotonic()))
+            yield current.raw
+        except _Damaged as error:
+            self._damaged_file = current.file
+            self._drop(current)
+            raise StoreError(str(error)) from None
+        except _Unsure as error:
+            if self._path is not None:
+                self._drop(current)
+            full = self._path is not None and _no_space(self._path)
+            raise (StoreFull("no space left for the store") if full else StoreError(str(error))) from None
+        finally:
+            if waited:
+                with contextlib.suppress(sqlite3.Error):
+                    _set_patience(current.raw, self._busy_s)
+            current.lock.release()
+
+    def _acquired(self, until: float) -> _Connection:
+        while True:
+            current = self._connection
+            if current is None or current.pid != os.getpid():
+                current = self._open(until)
+            if not current.lock.acquire(timeout=max(0.0, until - time.monotonic())):
+                raise StoreBusy("another thread holds the store")
+            if self._connection is not current:  # closed, or put right, while we waited
+                current.lock.release()
+            elif current.file != _identity(self._path):
+                self._orphan = current.raw
+                self._connection = None
+                current.lock.release()
+            else:
+                return current
+
+    def _drop(self, current: _Connection) -> None:
+        if self._connection is current:
+            self._connection = None
+        with contextlib.suppress(sqlite3.Error):
+            current.raw.close()
+
+    def _open(self, until: float) -> _Connection:
+        if self._connection is not None and self._connection.pid != os.getpid():
+            _inherited.append(self._connection)
+            self._connection = None
+            self._opening = threading.Lock()
+        if not self._opening.acquire(timeout=max(0.0, until - time.monotonic())):
+            raise StoreBusy("another thread opens the store")
+        try:
+            if self._connection is None:
+                try:
+                    with translated():
+                        raw = self._connect()
+                finally:
+                    orphan, self._orphan = self._orphan, None
+                    if orphan is not None:
+                        with contextlib.suppress(sqlite3.Error):
+                            orphan.close()
+                self._connection = _Connection(raw, _identity(self._path))
+            return self._connection
+        finally:
+            self._opening.release()
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open the file; put right first what is known to have happened to it."""
+        if self._path is None:
+            return _prepared(None, self._busy_s)
+        if self._orphan is not None:
+            self._put_back(self._path, self._orphan)
+        file = _identity(self._path)
+        if self._damaged_file is None or self._damaged_file != file:
+            try:
+                return _prepared(self._path, self._busy_s)
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+        self._move_aside(self._path, file)
+        self._damaged_file = None
+        return _prepared(self._path, self._busy_s)
+
+    def _put_back(self, path: Path, orphan: sqlite3.Connection) -> None:
+        """Where the open file was deleted, write it anew: all of it can still be read through the open connection."""
+        saved = False
+        with _repairing(path):
+            replaced = path.exists() and path.stat().st_size > 0
+            if not replaced:
+                saved = _copied(orphan, path)
+        logger.critical(
+            "otel-revenue: the ledger %s was %s while it was in use. %s",
+            path,
+            "replaced" if replaced else "deleted",
+            "What is there now is used; payments that the old file alone knew may be counted again."
+            if replaced
+            else "It was written anew, with all that was in it."
+            if saved
+            else "It could not be written anew: payments that waited in it are lost. Reconcile with Stripe.",
+        )
+
+    def _move_aside(self, path: Path, file: tuple[int, int] | None) -> None:
+        with _repairing(path):
+            if _identity(path) != file:
+                return  # another process has moved it already
+            moved = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+            if moved.exists():
+                moved = moved.with_name(f"{moved.name}-{time.time_ns()}")
+            for suffix in ("", "-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    Path(f"{path}{suffix}").rename(f"{moved}{suffix}")
+        logger.critical(
+            "otel-revenue: the ledger %s is damaged. It was moved to %s and a new one begun: payments that were waiting in "
+            "it are in that file alone. Keep it, and see docs/architecture.md, 'A damaged ledger'.",
+            path,
+            moved,
+        )
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into ours; their text names the kind of failure, never a value."""
+    try:
+        yield
+    except (sqlite3.Error, OverflowError) as error:
+        text = str(error)
+        if isinstance(error, sqlite3.DatabaseError) and _is_damage(error):
+            raise _Damaged(f"the store failed: {_kind(text)}") from None
+        if isinstance(error, sqlite3.OperationalError):
+            if "locked" in text or "busy" in text:
+                raise StoreBusy("the store is locked by another process") from None
+            if "full" in text:
+                raise StoreFull("no space left for the store") from None
+            if "disk I/O error" in text:
+                raise _Unsure("the store failed: disk I/O error") from None
+            raise StoreError(f"the store failed: {_kind(text)}") from None
+        raise StoreError(f"the store failed: {type(error).__name__} {_kind(text)}") from None
+    except OSError as error:
+        raise StoreError(f"the store failed: {error.strerror}") from None
+
+
+def _prepared(path: Path | None, busy_s: float) -> sqlite3.Connection:
+    """Open the file; where several processes make it at once, wait for them within the bound."""
+    until = time.monotonic() + busy_s
+    while True:
+        try:
+            return _opened(path, busy_s)
+        except sqlite3.OperationalError as error:
+            # Changing to WAL does not wait for a lock by itself.
+            if "locked" not in str(error) or time.monotonic() >= until:
+                raise
+        time.sleep(0.005)
+
+
+def _opened(path: Path | None, busy_s: float) -> sqlite3.Connection:
+    if path is not None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # ids and amounts are nobody else's business
+    raw = sqlite3.connect(
+        ":memory:" if path is None else path,
+        timeout=busy_s,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=64,
+    )
+    try:
+        raw.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        raw.execute("PRAGMA journal_mode = WAL")
+        raw.execute("PRAGMA journal_size_limit = 4194304")
+        raw.execute("PRAGMA synchronous = FULL")
+        _migrate(raw)
+    except BaseException:
+        raw.close()
+        raise
+    return raw
+
+
+def _migrate(raw: sqlite3.Connection) -> None:
+    version = raw.execute("PRAGMA user_version").fetchone()[0]
+    if version > LAYOUT:
+        raise StoreTooNew(
+            f"the ledger was written by a newer otel-revenue (layout {version}, this one knows {LAYOUT}): upgrade, or set OTEL_REVENUE_STORE"
+        )
+    if version == LAYOUT:
+        return
+    raw.execute("BEGIN IMMEDIATE")
+    try:
+        if raw.execute("PRAGMA user_version").fetchone()[0] < LAYOUT:  # another process may have been first
+            for statement in _split(SQL["schema_1"]):
+                raw.execute(statement)
+            raw.execute(f"PRAGMA user_version = {LAYOUT}")
+        raw.execute("COMMIT")
+    except BaseException:
+        if raw.in_transaction:
+            raw.execute("ROLLBACK")
+        raise
+
+
+def _split(script: str) -> list[str]:
+    bare = re.sub(r"--[^\n]*", "", script)
+    return [statement for statement in (part.strip() for part in bare.split(";")) if statement]
+
+
+def _set_patience(raw: sqlite3.Connection, seconds: float) -> None:
+    raw.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    """Return which file *path* leads to; None when to none, or to one that was emptied."""
+    if path is None:
+        return None
+    try:
+        found = os.stat(path)  # noqa: PTH116 - on the path of every payment; Path.stat costs three times as much
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found.st_size else None
+
+
+def _copied(orphan: sqlite3.Connection, path: Path) -> bool:
+    """Write what *orphan* can still read to *path*, whole or not at all; returns whether it did."""
+    until = time.monotonic() + _RESCUE_S
+
+    def in_time(_status: int, _remaining: int, _total: int) -> None:
+        if time.monotonic() > until:
+            raise TimeoutError
+
+    draft = path.with_name(f"{path.name}.rescue-{os.getpid()}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+        with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as target:
+            orphan.backup(target, pages=1024, progress=in_time)
+            if target.execute("PRAGMA user_version").fetchone()[0] != LAYOUT:
+                return False
+        for suffix in ("-wal", "-shm"):  # of the old file: SQLite would take them for the new one's
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+        _sync(draft)
+        draft.replace(path)
+        _sync(path.parent)
+    except (sqlite3.Error, OSError):
+        return False
+    finally:
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{draft}{suffix}").unlink(missing_ok=True)
+    return True
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _repairing(path: Path) -> Iterator[None]:
+    """Let one process at a time put the file right."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    text = str(error)
+    return "not a database" in text or "image is malformed" in text or "malformed database schema" in text
+
+
+def _no_space(path: Path) -> bool:
+    """Whether an error of the disk was one of space: SQLite says so itself only where a write met it."""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(path.parent).free < _NEARLY_FULL:
+            return True
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        sizes = [file.stat().st_size for file in (path, Path(f"{path}-wal")) if file.exists()]
+        return limit != resource.RLIM_INFINITY and max(sizes, default=0) >= limit - _NEARLY_FULL
+    return False
+
+
+def _kind(text: str) -> str:
+    return re.sub(r"[^A-Za-z _]", "", text)[:60]
