@@ -119,10 +119,10 @@ class SqliteFile:
             self._drop(current)
             raise StoreError(str(error)) from None
         except _Unsure as error:
+            explained = self._explained(error)  # before the files change by being closed
             if self._path is not None:
                 self._drop(current)
-            full = self._path is not None and _no_space(self._path)
-            raise (StoreFull("no space left for the store") if full else StoreError(str(error))) from None
+            raise explained from None
         finally:
             if waited:
                 with contextlib.suppress(sqlite3.Error):
@@ -163,6 +163,8 @@ class SqliteFile:
                 try:
                     with translated():
                         raw = self._connect()
+                except (_Damaged, _Unsure) as error:
+                    raise self._explained(error) from None
                 finally:
                     orphan, self._orphan = self._orphan, None
                     if orphan is not None:
@@ -172,6 +174,10 @@ class SqliteFile:
             return self._connection
         finally:
             self._opening.release()
+
+    def _explained(self, error: StoreError) -> StoreError:
+        full = isinstance(error, _Unsure) and self._path is not None and _no_space(self._path)
+        return StoreFull("no space left for the store") if full else StoreError(str(error))
 
     def _connect(self) -> sqlite3.Connection:
         """Open the file; put right first what is known to have happened to it."""
@@ -273,6 +279,7 @@ def _opened(path: Path | None, busy_s: float) -> sqlite3.Connection:
         cached_statements=64,
     )
     try:
+        _refuse_newer(raw)
         raw.execute("PRAGMA auto_vacuum = INCREMENTAL")
         raw.execute("PRAGMA journal_mode = WAL")
         raw.execute("PRAGMA journal_size_limit = 4194304")
@@ -284,13 +291,16 @@ def _opened(path: Path | None, busy_s: float) -> sqlite3.Connection:
     return raw
 
 
-def _migrate(raw: sqlite3.Connection) -> None:
+def _refuse_newer(raw: sqlite3.Connection) -> None:
     version = raw.execute("PRAGMA user_version").fetchone()[0]
     if version > LAYOUT:
         raise StoreTooNew(
             f"the ledger was written by a newer otel-revenue (layout {version}, this one knows {LAYOUT}): upgrade, or set OTEL_REVENUE_STORE"
         )
-    if version == LAYOUT:
+
+
+def _migrate(raw: sqlite3.Connection) -> None:
+    if raw.execute("PRAGMA user_version").fetchone()[0] == LAYOUT:
         return
     raw.execute("BEGIN IMMEDIATE")
     try:
