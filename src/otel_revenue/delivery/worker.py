@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from otel_revenue._guard import guard
 from otel_revenue.errors import StoreError
 
-from .lanes import OnRefused, OutboxLane, SpoolLane, Step
+from .lanes import OutboxLane, SpoolLane, Step
 from .progress import Progress, Stats
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from otel_revenue.ledger.store import Store
 
     from .destination import Destination
+    from .lanes import OnRefused
     from .spool import Spool
 
     Tick = Callable[[int], "int | None"]

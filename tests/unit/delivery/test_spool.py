@@ -461,3 +461,36 @@ def test_leftovers_of_a_file_in_the_making_are_removed(tmp_path: Path) -> None:
     spool.close()
 
     assert ["young.new"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_file_of_damage_alone_goes(tmp_path: Path) -> None:
+    """
+    A file in which nothing can be read is counted and removed, and does not stand in the way of the next.
+    """
+    path = _dead(tmp_path, [b"damaged"])
+    path.write_bytes(path.read_bytes().replace(b"damaged", b"dXmaged"))
+    spool = Spool(tmp_path, token="b")
+    spool.adopt()
+    spool.append(b"ours")
+    found = _all(spool)
+    spool.close()
+
+    assert ([b"ours"], FRAME.size + 7, []) == (found, spool.lost_bytes, list(tmp_path.iterdir()))
+
+
+def test_a_late_commit_does_not_go_back(tmp_path: Path) -> None:
+    """
+    A batch that is given back after a later one does not bring frames again that are done.
+    """
+    spool = Spool(tmp_path, token="a")
+    for frame in (b"1", b"2", b"3"):
+        spool.append(frame)
+    early, late = spool.read("otlp", 1), spool.read("otlp", 2)
+    assert early is not None
+    assert late is not None
+    spool.commit("otlp", late)
+    spool.commit("otlp", early)
+    rest = _all(spool)
+    spool.close()
+
+    assert [b"3"] == rest
