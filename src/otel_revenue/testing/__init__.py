@@ -7,6 +7,8 @@ The public testing kit: a small stateful Stripe on loopback.
     with FakeStripe() as fake:
         stripe.api_base, stripe.api_key = fake.url, fake.api_key
 
+In pytest: `pytest_plugins = ["otel_revenue.testing.plugin"]`. `docs/testing.md` says more.
+
 Needs `pip install "otel-revenue[testing]"`.
 """
 
@@ -17,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from otel_revenue.errors import MissingExtra
 
 if TYPE_CHECKING:
-    from .fake_stripe import Booked, Buyer, Delivery, FakeStripe, Received
+    from .fake_stripe import Behaviour, Booked, Buyer, Delivery, Endpoint, FakeStripe, Received, Sum, Traffic
 
-__all__ = ["Booked", "Buyer", "Delivery", "FakeStripe", "Received"]
+__all__ = ["Behaviour", "Booked", "Buyer", "Delivery", "Endpoint", "FakeStripe", "Received", "Sum", "Traffic"]
 
 
 def __getattr__(name: str) -> Any:

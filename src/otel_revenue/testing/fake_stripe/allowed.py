@@ -96,7 +96,7 @@ ROUTES: Final[dict[str, frozenset[str]]] = {
     ),
     "POST /v1/refunds/{}": _words("expand metadata"),
     "GET /v1/disputes": _words("charge created ending_before expand limit payment_intent starting_after"),
-    "POST /v1/disputes/{}": _words("evidence expand metadata submit"),
+    "POST /v1/disputes/{}": _words("evidence expand intended_submission_method metadata submit"),
     "GET /v1/refunds": _words("charge created ending_before expand limit payment_intent starting_after"),
     "POST /v1/customers": _words(
         """
@@ -152,11 +152,12 @@ ROUTES: Final[dict[str, frozenset[str]]] = {
     ),
     "POST /v1/payment_links/{}": _words(
         """
-        active after_completion allow_promotion_codes automatic_tax billing_address_collection custom_fields
-        custom_text customer_creation expand inactive_message invoice_creation line_items metadata
-        name_collection optional_items payment_intent_data payment_method_collection payment_method_options
-        payment_method_types phone_number_collection restrictions shipping_address_collection submit_type
-        subscription_data tax_id_collection
+        active after_completion allow_promotion_codes application_fee_amount application_fee_percent automatic_tax
+        billing_address_collection consent_collection custom_fields custom_text customer_creation expand
+        inactive_message invoice_creation line_items metadata name_collection on_behalf_of optional_items
+        payment_intent_data payment_method_collection payment_method_options payment_method_types
+        phone_number_collection restrictions shipping_address_collection shipping_options submit_type
+        subscription_data tax_id_collection transfer_data
         """
     ),
     "GET /v1/payment_links": _words("active ending_before expand limit starting_after"),
@@ -170,8 +171,8 @@ ROUTES: Final[dict[str, frozenset[str]]] = {
     ),
     "POST /v1/setup_intents/{}/confirm": _words(
         """
-        confirmation_token expand mandate_data payment_method payment_method_data payment_method_options
-        return_url use_stripe_sdk
+        allowed_payment_method_types confirmation_token expand mandate_data payment_method payment_method_data
+        payment_method_options return_url use_stripe_sdk
         """
     ),
     "POST /v1/setup_intents/{}/cancel": _words("cancellation_reason expand"),

@@ -29,7 +29,6 @@ def create(scope: Scope, params: Obj) -> Obj:
     obj = scope.put(
         shapes.payment_link(
             scope.new_id("payment_link"),
-            scope.now,
             f"{scope.world.url}/pay/{scope.new_id('link_path')}",
             first["currency"],
             metadata=read.metadata(params),

@@ -81,7 +81,7 @@ def session(object_id: str, created: int, mode: str, **fields: Any) -> Obj:
     }
 
 
-def payment_link(object_id: str, created: int, url: str, currency: str, **fields: Any) -> Obj:
+def payment_link(object_id: str, url: str, currency: str, **fields: Any) -> Obj:
     """A Payment Link."""
     return {
         "id": object_id,
@@ -95,7 +95,6 @@ def payment_link(object_id: str, created: int, url: str, currency: str, **fields
         "automatic_tax": {"enabled": False, "liability": None},
         "billing_address_collection": "auto",
         "consent_collection": None,
-        "created": created,
         "currency": currency,
         "custom_fields": [],
         "custom_text": {
