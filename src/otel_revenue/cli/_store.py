@@ -38,9 +38,10 @@ _FIND: Final = f"SELECT * FROM ({_OPEN}) WHERE seq = :seq OR event_id = :word"  
 _SEQS: Final = f"SELECT seq FROM ({_OPEN})"  # noqa: S608 - made of constants
 _DESTINATIONS: Final = "SELECT DISTINCT destination FROM delivery"
 _LAST_NEWS: Final = "SELECT max(touched_ns) FROM payment"
+NEWEST: Final = 500
 _OBJECTS: Final = (
     "SELECT kind, count(DISTINCT payment_id) FROM alias "
-    "WHERE payment_id IN (SELECT id FROM payment ORDER BY touched_ns DESC LIMIT 500) GROUP BY kind"
+    "WHERE payment_id IN (SELECT id FROM payment ORDER BY touched_ns DESC LIMIT ?) GROUP BY kind"
 )
 
 
@@ -127,20 +128,20 @@ def others(environ: Mapping[str, str]) -> list[Path]:
     return []
 
 
-def missing(place: Place, environ: Mapping[str, str]) -> str:
-    """Return, for people, why *place* holds no ledger, and the remedy."""
+def missing(place: Place, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return, for people, that *place* holds no ledger, and the remedy."""
     if place.ledger is None:
         return (
-            f"The store is :memory: ({place.because}): only the application itself can see it, and what waits is lost when it ends. "
-            "Set OTEL_REVENUE_STORE to a folder."
+            f"the store is :memory: ({place.because}): only the application itself can see it, and what waits is lost when it ends",
+            "set OTEL_REVENUE_STORE to a folder",
         )
     found = [str(path) for path in others(environ) if path != place.folder]
-    seen = f" Stores of other services are in {', '.join(found)}." if found else ""
-    return (
-        f"There is no ledger at {place.ledger} ({place.because}).{seen} Run this with the application's environment "
-        "(OTEL_SERVICE_NAME, OTEL_REVENUE_STORE, HOME) and as its user, or name the folder: --store FOLDER. The ledger is made "
-        "when the application begins to serve."
+    seen = f"; stores of other services are in {', '.join(found)}" if found else ""
+    remedy = (
+        "it is made when the application begins to serve; if it did, run this with the application's environment "
+        "(OTEL_SERVICE_NAME, OTEL_REVENUE_STORE, HOME) and as its user, or name the folder: --store FOLDER"
     )
+    return f"there is no ledger at {place.ledger} ({place.because}){seen}", remedy
 
 
 def open_existing(place: Place, environ: Mapping[str, str], *, write: bool = False) -> ExistingStore:
@@ -163,7 +164,7 @@ def open_existing(place: Place, environ: Mapping[str, str], *, write: bool = Fal
             f"{place.folder} may not be read by this user (uid {os.geteuid()}): run this as the application's user"
         ) from None
     if place.ledger is None or not there:
-        raise ConfigError(missing(place, environ))
+        raise ConfigError(". ".join(missing(place, environ)))
     if not os.access(place.ledger, os.R_OK | (os.W_OK if write else 0)):
         verb = "changed" if write else "read"
         raise ConfigError(
@@ -225,13 +226,13 @@ class ExistingStore(SqliteStore):
         return int(self._read(_LAST_NEWS)[0][0] or 0)
 
     def objects(self) -> dict[str, int]:
-        """Return, of the 500 payments with the newest news, how many name an id of each kind."""
-        return dict(self._read(_OBJECTS))
+        """Return, of the `NEWEST` payments with the newest news, how many name an id of each kind."""
+        return dict(self._read(_OBJECTS, (NEWEST,)))
 
-    def _read(self, statement: str, values: Mapping[str, Any] | None = None) -> list[Any]:
+    def _read(self, statement: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[Any]:
         try:
             with self._locked() as raw:
-                return raw.execute(statement, values or {}).fetchall()
+                return raw.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise StoreError(f"{self._file} cannot be read: {error}") from None
 

@@ -225,7 +225,7 @@ def test_a_missing_ledger_is_not_made(tmp_path: Path, monkeypatch, capsys) -> No
 
     assert (2, False) == (code, (state / "otel-revenue" / "shop").exists())
     assert f"no ledger at {state}/otel-revenue/shop/ledger.sqlite3 (the default for the service 'shop')" in said
-    assert f"Stores of other services are in {state}/otel-revenue/postercraft." in said
+    assert f"stores of other services are in {state}/otel-revenue/postercraft." in said
     assert "--store FOLDER" in said
 
 
