@@ -94,7 +94,9 @@ def _children(data: bytes, at: int, end: int, wanted: int) -> Iterator[tuple[int
             at = _skip(data, at, tag & 7)
 
 
-def _line(data: bytes, at: int, end: int, service: str, members: Members) -> str:
+def _line(  # noqa: C901, PLR0912 - a call for each field would cost more than reading it
+    data: bytes, at: int, end: int, service: str, members: Members
+) -> str:
     """Return the row of one record, "" for one that is no event."""
     attributes: list[bytes] = []
     add = attributes.append

@@ -33,9 +33,7 @@ def to_protobuf(data: bytes, message: Any) -> bytes:
     """
     try:
         content = json.loads(data)
-        if not isinstance(content, dict):
-            raise TypeError("a request is an object")
-        json_format.ParseDict(_with_base64_ids(content, 0), message, ignore_unknown_fields=True)
+        json_format.ParseDict(_with_base64_ids({**content}, 0), message, ignore_unknown_fields=True)
         return bytes(message.SerializeToString())
     except Refused:
         raise

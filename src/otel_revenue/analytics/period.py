@@ -55,7 +55,7 @@ def period(
         begin = _midnight(last - dt.timedelta(days=(days or DEFAULT_DAYS) - 1), zone)
     if begin >= end:
         raise ConfigError(f"--since {since} is not before --until {until or today}")
-    return Period(_ns(begin), _ns(end), timezone)
+    return Period(max(_ns(begin), 0), _ns(end), timezone)
 
 
 def _zone(name: str) -> zoneinfo.ZoneInfo:
@@ -71,15 +71,21 @@ def _point(text: str, option: str, zone: zoneinfo.ZoneInfo, *, whole_day: bool) 
     try:
         if len(text) == 10:
             day = dt.date.fromisoformat(text)
-            return _midnight(day + dt.timedelta(days=1) if whole_day else day, zone)
-        point = dt.datetime.fromisoformat(text)
-        point = point if point.tzinfo else point.replace(tzinfo=zone)
-        _ns(point)
-        return point
+            point = _midnight(day + dt.timedelta(days=1) if whole_day else day, zone)
+        else:
+            point = dt.datetime.fromisoformat(text)
+            point = point if point.tzinfo else point.replace(tzinfo=zone)
+        _check(point)
     except (ValueError, OverflowError):
         raise ConfigError(
-            f'{option} "{text[:40]}": expected a day or a time, for example 2026-01-31 or 2026-01-31T18:00'
+            f'{option} "{text[:40]}": expected a day or a time since 1970, for example 2026-01-31 or 2026-01-31T18:00'
         ) from None
+    return point
+
+
+def _check(point: dt.datetime) -> None:
+    if not 0 <= _ns(point) < 2**63:
+        raise ValueError("not a time that OTLP can hold")
 
 
 def _midnight(day: dt.date, zone: zoneinfo.ZoneInfo) -> dt.datetime:
@@ -88,7 +94,4 @@ def _midnight(day: dt.date, zone: zoneinfo.ZoneInfo) -> dt.datetime:
 
 def _ns(point: dt.datetime) -> int:
     delta = point.astimezone(dt.timezone.utc) - dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
-    ns = (delta // dt.timedelta(microseconds=1)) * 1000
-    if not 0 <= ns < 2**63:
-        raise ValueError("out of range")
-    return ns
+    return (delta // dt.timedelta(microseconds=1)) * 1000

@@ -1,4 +1,5 @@
 -- What the numbers of the report are. Run in this order, in one transaction, over one consistent view of the data.
+-- `arg_min(x, {time, x})`: the earliest; of one moment the smallest, so that the order of arrival means nothing.
 -- Definitions in words: docs/dashboard.md. Variables: live (BOOLEAN), since_ns, until_ns (half-open), window_ns, now_ns.
 
 -- name: set_live
@@ -22,7 +23,7 @@ SET VARIABLE has_starts = $value;
 -- name: base_journey
 -- A buying attempt gets its order_id from the first event that knows both.
 CREATE OR REPLACE TEMP TABLE journey AS
-SELECT journey_id, arg_min(order_id, time_ns) AS known_as FROM event
+SELECT journey_id, arg_min(order_id, {'t': time_ns, 'v': order_id}) AS known_as FROM event
 WHERE journey_id IS NOT NULL AND order_id IS NOT NULL GROUP BY 1;
 
 -- name: base_keyed
@@ -53,8 +54,8 @@ SELECT order_key,
   min(time_ns // 1000000000) FILTER (WHERE event_name = 'checkout.start') AS started_s,
   min(time_ns // 1000000000) FILTER (WHERE event_name = 'checkout.session_created') AS session_s,
   min(time_ns // 1000000000) FILTER (WHERE event_name = 'order.paid') AS paid_s,
-  coalesce(arg_min(country, time_ns) FILTER (WHERE event_name <> 'order.paid'), 'unknown') AS country,
-  coalesce(arg_min(surface, time_ns) FILTER (WHERE event_name <> 'order.paid'), 'unknown') AS surface,
+  coalesce(arg_min(country, {'t': time_ns, 'v': country}) FILTER (WHERE event_name <> 'order.paid'), 'unknown') AS country,
+  coalesce(arg_min(surface, {'t': time_ns, 'v': surface}) FILTER (WHERE event_name <> 'order.paid'), 'unknown') AS surface,
   bool_and(livemode IS NULL) AS no_mode
 FROM keyed()
 WHERE event_name IN ('checkout.start', 'checkout.session_created', 'order.paid')
@@ -77,7 +78,7 @@ SELECT count(DISTINCT order_key) FROM paid WHERE payment_kind <> 'subscription_r
 -- name: tiers
 -- AOV: several payments of one order are added first. The row without tier (NULL) is the whole currency.
 WITH orders AS (
-  SELECT order_key, currency, coalesce(arg_min(tier, time_ns), 'unknown') AS tier, sum(amount_minor) AS minor
+  SELECT order_key, currency, coalesce(arg_min(tier, {'t': time_ns, 'v': tier}), 'unknown') AS tier, sum(amount_minor) AS minor
   FROM paid WHERE payment_kind <> 'subscription_renewal' GROUP BY 1, 2
 )
 SELECT currency, tier, count(*), sum(minor), quantile_disc(minor, 0.5), -quantile_disc(-minor, 0.5)

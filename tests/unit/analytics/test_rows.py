@@ -111,12 +111,13 @@ def test_a_damaged_request_is_read_or_refused(records: list[LogRecord], at: int,
     data = bytearray(logs(*records).SerializeToString())
     data[at % len(data)] = byte
 
+    status, lines = 200, []
     try:
         lines = read_logs(bytes(data), Members()).lines
     except Refused as refused:
-        lines = []
-        assert 400 == refused.status
+        status = refused.status
 
+    assert status in (200, 400)
     assert all(isinstance(json.loads(line), dict) for line in lines)
 
 

@@ -131,7 +131,8 @@ def hand_made(attributes: dict[str, Any], **line: Any) -> str:
 
 @pytest.mark.parametrize(
     ("given_amount", "kept"),
-    [(4999, 4999), (0, 0), (2**63 - 1, 2**63 - 1), (49.99, None), (4999.0, None), ("4999", None), (True, None), (None, None), (-1, None), (2**63, None),
+    [(4999, 4999), (0, 0), (2**63 - 1, 2**63 - 1), (49.99, None), (4999.0, None), ("4999", None), (True, None), (None, None), (-1, None),
+     (2**63, None),
      ([4999], None), (1e30, None)],
 )  # fmt: skip
 def test_an_amount_is_an_integer_or_unknown(memory: Store, given_amount: Any, kept: int | None) -> None:
