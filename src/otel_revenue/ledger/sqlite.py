@@ -14,15 +14,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .codec import group_from_text, group_to_text
-from .model import TRUNCATED_AT
 from .sqlite_file import LAYOUT, SQL, SqliteFile, translated
+from .sqlite_transaction import SqliteTransaction
 from .store import ASIDE, DONE, LATER, NewRow, OutboxRow, Pending, SetAside, Settlement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from .model import Alias, Group
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["LAYOUT", "SQL", "SqliteStore"]
 
@@ -51,13 +48,15 @@ class SqliteStore(SqliteFile):
     # -- one atomic change ------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[_SqliteTransaction]:
+    def transaction(self) -> Iterator[SqliteTransaction]:
         """Begin an atomic change; synced to disk when the block ends. See `Store.transaction`."""
         with self._locked() as raw:
             with translated():
                 raw.execute("BEGIN IMMEDIATE")
             try:
-                yield _SqliteTransaction(raw)
+                tx = SqliteTransaction(raw)
+                yield tx
+                tx.flush()
                 with translated():
                     raw.execute("COMMIT")
             except BaseException:
@@ -200,7 +199,7 @@ class SqliteStore(SqliteFile):
         waiting = raw.execute(SQL["waiting_bytes"]).fetchone()[0]
         return int(min(used - max_bytes, used - waiting - max_bytes // 10))
 
-    def _done_by_all(self, tx: _SqliteTransaction, seq: int) -> bool:
+    def _done_by_all(self, tx: SqliteTransaction, seq: int) -> bool:
         done = {row[0] for row in tx.raw.execute(SQL["done_by"], (seq,))}
         return done.issuperset(self._destinations)
 
@@ -212,100 +211,3 @@ class SqliteStore(SqliteFile):
             with contextlib.suppress(OSError):
                 total += Path(f"{self._path}{suffix}").stat().st_size
         return total
-
-
-class _SqliteTransaction:
-    """See `Transaction`."""
-
-    def __init__(self, raw: sqlite3.Connection) -> None:
-        self.raw = raw
-
-    def groups_of(self, aliases: Iterable[Alias], truncated: Iterable[Alias]) -> list[Group]:
-        found: dict[int, str] = {}
-        with translated():
-            for alias in aliases:
-                found.update(self.raw.execute(SQL["group_by_alias"], alias))
-                if len(alias.id) >= TRUNCATED_AT:
-                    cut = (alias.kind, alias.account, alias.id[:TRUNCATED_AT])
-                    for number, doc in self.raw.execute(SQL["group_by_truncated"], cut).fetchall():
-                        group = group_from_text(number, doc)
-                        # The cut id may already have found the full id that it stands for: then it is not ours.
-                        if not any(
-                            a.kind == alias.kind and a.id != alias.id and a.id.startswith(cut[2]) for a in group.aliases
-                        ):
-                            found[number] = doc
-            for alias in truncated:
-                found.update(self.raw.execute(SQL["group_by_truncated"], alias))
-                query = (alias.kind, alias.account, alias.id, alias.id + "\U0010ffff")
-                begun = self.raw.execute(SQL["full_ids_beginning"], query).fetchall()
-                if len(begun) == 1:
-                    found.update(begun)
-        return [group_from_text(number, doc) for number, doc in sorted(found.items())]
-
-    def group(self, group_id: int) -> Group | None:
-        with translated():
-            row = self.raw.execute(SQL["group_by_number"], (group_id,)).fetchone()
-        return None if row is None else group_from_text(*row)
-
-    def soft_candidates(self, key: str, since_ns: int, until_ns: int) -> list[Group]:
-        with translated():
-            return [
-                group_from_text(*row) for row in self.raw.execute(SQL["soft_candidates"], (key, since_ns, until_ns))
-            ]
-
-    def due_groups(self, now_ns: int, limit: int) -> list[Group]:
-        with translated():
-            return [group_from_text(*row) for row in self.raw.execute(SQL["due_groups"], (now_ns, limit))]
-
-    def put(self, group: Group) -> Group:
-        values = (
-            group_to_text(group),
-            group.recorded_ns,
-            group.due_ns,
-            group.soft.key if group.soft else None,
-            group.soft.at_ns if group.soft else 0,
-            group.twin,
-            time.time_ns(),
-        )
-        with translated():
-            if group.id:
-                self.raw.execute(SQL["update_group"], (*values, group.id))
-            else:
-                number = self.raw.execute(SQL["insert_group"], values).lastrowid
-                group = group.changed(id=number)
-            self.raw.executemany(
-                SQL["put_alias"],
-                [(*a, cut, group.id) for cut, ids in ((0, group.aliases), (1, group.truncated)) for a in ids],
-            )
-        return group
-
-    def drop(self, group_ids: Iterable[int]) -> None:
-        with translated():
-            for number in group_ids:
-                self.raw.execute(SQL["drop_aliases"], (number,))
-                self.raw.execute(SQL["drop_group"], (number,))
-
-    def add_rows(self, rows: Sequence[NewRow]) -> None:
-        with translated():
-            self.raw.executemany(
-                SQL["add_row"],
-                [(r.event_id, r.event_name, r.record, r.recorded_ns, r.amount_minor, r.currency) for r in rows],
-            )
-
-    def set_aside(self, at_ns: int, source: str, kind: str, reason: str, ids: tuple[str, ...]) -> None:
-        with translated():
-            self.raw.execute(SQL["add_unread"], (at_ns, source, kind, reason, json.dumps(ids)))
-            self.raw.execute(SQL["trim_unread"])
-
-    def forget(self, number: int, twin: int) -> int:
-        """Remove a payment, and its twin, which is a part of it; returns how many that were."""
-        removed = 0
-        for each in {number, twin} - {0}:
-            self.raw.execute(SQL["drop_aliases"], (each,))
-            removed += self.raw.execute(SQL["drop_group"], (each,)).rowcount
-        return removed
-
-    def remove_row(self, seq: int) -> int:
-        """Remove a row and all that destinations noted about it; returns how many rows that were."""
-        self.raw.execute(SQL["drop_deliveries"], (seq,))
-        return self.raw.execute(SQL["drop_row"], (seq,)).rowcount

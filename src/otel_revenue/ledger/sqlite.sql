@@ -58,6 +58,11 @@ CREATE TABLE unread (
 SELECT p.id, p.doc FROM alias a JOIN payment p ON p.id = a.payment_id
 WHERE a.kind = ? AND a.account = ? AND a.id = ? AND a.truncated = 0;
 
+-- name: group_by_alias_or_its_cut
+-- The same, and the group that holds exactly the cut form of the id.
+SELECT p.id, p.doc, a.truncated FROM alias a JOIN payment p ON p.id = a.payment_id
+WHERE a.kind = ?1 AND a.account = ?2 AND ((a.id = ?3 AND a.truncated = 0) OR (a.id = ?4 AND a.truncated = 1));
+
 -- name: group_by_truncated
 -- The group that holds exactly this cut id.
 SELECT p.id, p.doc FROM alias a JOIN payment p ON p.id = a.payment_id
@@ -83,7 +88,11 @@ SELECT id, doc FROM payment WHERE due_ns > 0 AND due_ns <= ? ORDER BY due_ns LIM
 SELECT min(due_ns) FROM payment WHERE due_ns > 0;
 
 -- name: insert_group
-INSERT INTO payment (doc, recorded_ns, due_ns, soft_key, soft_ns, twin, touched_ns) VALUES (?, ?, ?, ?, ?, ?, ?);
+INSERT INTO payment (doc, recorded_ns, due_ns, soft_key, soft_ns, twin, touched_ns, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: last_number
+-- Kept beside the table, so that the number of a payment that is gone does not come again.
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'payment'), 0);
 
 -- name: update_group
 UPDATE payment SET doc = ?, recorded_ns = ?, due_ns = ?, soft_key = ?, soft_ns = ?, twin = ?, touched_ns = ? WHERE id = ?;

@@ -25,6 +25,7 @@ from otel_revenue.errors import StoreBusy, StoreError, StoreFull, StoreTooNew
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
 
 LAYOUT: Final = 1
 """Version of the file's layout, kept in `PRAGMA user_version`; migrations only go forward."""
@@ -232,26 +233,36 @@ class SqliteFile:
         )
 
 
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
+class translated:  # noqa: N801 - reads as the statement that it is; a class, as it stands around every statement
     """Turn the driver's errors into ours; their text names the kind of failure, never a value."""
-    try:
-        yield
-    except (sqlite3.Error, OverflowError) as error:
-        text = str(error)
-        if isinstance(error, sqlite3.DatabaseError) and _is_damage(error):
-            raise _Damaged(f"the store failed: {_kind(text)}") from None
-        if isinstance(error, sqlite3.OperationalError):
-            if "locked" in text or "busy" in text:
-                raise StoreBusy("the store is locked by another process") from None
-            if "full" in text:
-                raise StoreFull("no space left for the store") from None
-            if "disk I/O error" in text:
-                raise _Unsure("the store failed: disk I/O error") from None
-            raise StoreError(f"the store failed: {_kind(text)}") from None
-        raise StoreError(f"the store failed: {type(error).__name__} {_kind(text)}") from None
-    except OSError as error:
-        raise StoreError(f"the store failed: {error.strerror}") from None
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, (sqlite3.Error, OverflowError)):
+            raise _translation(error) from None
+        if isinstance(error, OSError):
+            raise StoreError(f"the store failed: {error.strerror}") from None
+
+
+def _translation(error: Exception) -> StoreError:
+    text = str(error)
+    if isinstance(error, sqlite3.DatabaseError) and _is_damage(error):
+        return _Damaged(f"the store failed: {_kind(text)}")
+    if isinstance(error, sqlite3.OperationalError):
+        if "locked" in text or "busy" in text:
+            return StoreBusy("the store is locked by another process")
+        if "full" in text:
+            return StoreFull("no space left for the store")
+        if "disk I/O error" in text:
+            return _Unsure("the store failed: disk I/O error")
+        return StoreError(f"the store failed: {_kind(text)}")
+    return StoreError(f"the store failed: {type(error).__name__} {_kind(text)}")
 
 
 def _prepared(path: Path | None, busy_s: float) -> sqlite3.Connection:
