@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import os
 import sqlite3
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,19 +20,21 @@ from urllib.parse import unquote
 
 from otel_revenue import config
 from otel_revenue.errors import ConfigError, StoreError, StoreTooNew
-from otel_revenue.ledger.sqlite import LAYOUT, SQL, SqliteStore
+from otel_revenue.ledger.sqlite import SqliteStore
+from otel_revenue.ledger.sqlite_file import LAYOUT, SQL
 from otel_revenue.ledger.store import OutboxRow
 from otel_revenue.runtime.plan import places
 from otel_revenue.signals import resource as resources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from otel_revenue.config import Settings
 
 LEDGER: Final = "ledger.sqlite3"
 _STEP: Final = 200
 """Rows changed in one transaction: far below the quarter of a second for which a request waits."""
+_PAUSE_S: Final = 0.02
 
 _OPEN: Final = SQL["open_rows"].rstrip(";")
 _FIND: Final = f"SELECT * FROM ({_OPEN}) WHERE seq = :seq OR event_id = :word"  # noqa: S608 - made of constants
@@ -215,11 +218,12 @@ class ExistingStore(SqliteStore):
 
     def retry(self, destination: str, seqs: Sequence[int]) -> int:
         """See `Store.retry`; in short transactions."""
-        return sum(super(ExistingStore, self).retry(destination, part) for part in _parts(seqs))
+        retry = super().retry
+        return _in_steps(seqs, lambda part: retry(destination, part))
 
     def forget_rows(self, seqs: Sequence[int]) -> int:
         """See `Store.forget_rows`; in short transactions."""
-        return sum(super(ExistingStore, self).forget_rows(part) for part in _parts(seqs))
+        return _in_steps(seqs, super().forget_rows)
 
     def last_news_ns(self) -> int:
         """Return when news of a payment last reached the ledger; 0 when none has."""
@@ -279,6 +283,13 @@ class ExistingStore(SqliteStore):
         )
 
 
-def _parts(seqs: Sequence[int]) -> Iterator[Sequence[int]]:
+def _in_steps(seqs: Sequence[int], change: Callable[[Sequence[int]], int]) -> int:
+    """Change rows in short transactions, with pauses that are long beside them: whoever waits for the store gets it."""
+    changed, took = 0, 0.0
     for at in range(0, len(seqs), _STEP):
-        yield seqs[at : at + _STEP]
+        if at:
+            time.sleep(max(_PAUSE_S, 4 * took))
+        began = time.monotonic()
+        changed += change(seqs[at : at + _STEP])
+        took = time.monotonic() - began
+    return changed

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from otel_revenue import cli
 from otel_revenue.cli import _words
 from otel_revenue.delivery.spool import Spool
-from otel_revenue.ledger.sqlite import LAYOUT, SqliteStore
+from otel_revenue.ledger.sqlite import SqliteStore
+from otel_revenue.ledger.sqlite_file import LAYOUT
 from otel_revenue.ledger.store import ASIDE, LATER
 from support.waiting_store import DAY, fail, open_store, paid, refuse, unread
 
