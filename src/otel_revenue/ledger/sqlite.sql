@@ -59,9 +59,12 @@ SELECT p.id, p.doc FROM alias a JOIN payment p ON p.id = a.payment_id
 WHERE a.kind = ? AND a.account = ? AND a.id = ? AND a.truncated = 0;
 
 -- name: group_by_alias_or_its_cut
--- The same, and the group that holds exactly the cut form of the id.
-SELECT p.id, p.doc, a.truncated FROM alias a JOIN payment p ON p.id = a.payment_id
-WHERE a.kind = ?1 AND a.account = ?2 AND ((a.id = ?3 AND a.truncated = 0) OR (a.id = ?4 AND a.truncated = 1));
+-- The same, and the group that holds exactly the cut form of the id; an OR would build a table for it each time.
+SELECT p.id, p.doc, 0 FROM alias a JOIN payment p ON p.id = a.payment_id
+WHERE a.kind = ?1 AND a.account = ?2 AND a.id = ?3 AND a.truncated = 0
+UNION ALL
+SELECT p.id, p.doc, 1 FROM alias a JOIN payment p ON p.id = a.payment_id
+WHERE a.kind = ?1 AND a.account = ?2 AND a.id = ?4 AND a.truncated = 1;
 
 -- name: group_by_truncated
 -- The group that holds exactly this cut id.
