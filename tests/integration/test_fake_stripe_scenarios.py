@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 import stripe
 
 from otel_revenue.testing import FakeStripe
@@ -264,6 +265,36 @@ def test_an_endpoint_of_an_old_version_gets_the_old_shapes_of_the_same_events() 
     assert (True, 0, 3000) == (old[4]["paid_out_of_band"], old[4]["amount_paid"], new[4]["amount_paid"])
     assert [] == of("old shape endpoint", "invoice_payment.paid", "old")
     assert all("payment_details" not in i for i in intents.values())
+
+
+def test_an_old_shape_tells_nothing_from_the_future() -> None:
+    """
+    A draft and an invoice that was just finalised name no charge, though the same request paid it.
+    """
+    drafts = of("old shape endpoint", "invoice.created", "old")
+    final = of("old shape endpoint", "invoice.finalized", "old")
+
+    assert {(None, None, False)} == {(i["payment_intent"], i["charge"], i["paid"]) for i in drafts}
+    assert {None} == {i["charge"] for i in final[1:]}
+
+
+def test_an_account_of_an_old_version_speaks_in_the_old_shape_everywhere() -> None:
+    """
+    Events, and answers to who names no version; an endpoint of a newer version gets the newer shape.
+    """
+    with FakeStripe(api_version=OLD_VERSION) as fake:
+        fake.collect("old")
+        fake.collect("new", api_version=API_VERSION)
+        truth = SCENARIOS["manual invoice"](fake)
+        key = {"Authorization": f"Bearer {fake.api_key}"}
+        answer = requests.get(f"{fake.url}/v1/invoices/{truth.payments[0].id}", headers=key, timeout=30).json()
+        paid = {d.endpoint: json.loads(d.body)["data"]["object"] for d in fake.deliveries if d.type == "invoice.paid"}
+
+    assert (True, True, False) == (
+        "payment_intent" in answer,
+        "payment_intent" in paid["old"],
+        "payment_intent" in paid["new"],
+    )
 
 
 def test_an_invoice_paid_in_parts_is_paid_once() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from stripe._encode import _api_encode
 
 from otel_revenue.testing import Buyer
+from otel_revenue.testing.fake_stripe import legacy
 from otel_revenue.testing.fake_stripe.books import Booked
 from otel_revenue.testing.fake_stripe.buyer import AT_ONCE, DELAYED, instrument
 from otel_revenue.testing.fake_stripe.deliveries import Delivery
@@ -72,6 +73,7 @@ def scope() -> Scope:
             clock=lambda: 1,
             api_version="2026-10-28.endive",
             livemode=False,
+            shapes=legacy.shapes,
             dispatch=lambda _events: None,
         )
     )

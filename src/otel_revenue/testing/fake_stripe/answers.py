@@ -20,10 +20,11 @@ _DEEPEST = 4
 
 def shown(scope: Scope, obj: Obj, params: Obj) -> Obj:
     """Return *obj* (an object or a list) as it is answered: a copy, in the request's version, expanded as asked."""
+    version = scope.version or scope.world.api_version
     if obj["object"] == "list":
-        answer: Obj = {**obj, "data": [legacy.as_of(scope.version, scope, item) for item in obj["data"]]}
+        answer: Obj = {**obj, "data": [legacy.as_of(version, scope, item) for item in obj["data"]]}
     else:
-        answer = legacy.as_of(scope.version, scope, obj)
+        answer = legacy.as_of(version, scope, obj)
     for path in read.list_of(params, "expand"):
         names = str(path).split(".")
         if len(names) > _DEEPEST:
@@ -46,7 +47,7 @@ def _expand(scope: Scope, node: Obj, names: Sequence[str], path: str) -> None:
         found = scope.find(value)
         if found is None:
             raise invalid(f"This property cannot be expanded ({path}).", param="expand", executed=False)
-        value = node[name] = legacy.as_of(scope.version, scope, found)
+        value = node[name] = legacy.as_of(scope.version or scope.world.api_version, scope, found)
     if not rest:
         return
     for child in value if isinstance(value, list) else [value]:

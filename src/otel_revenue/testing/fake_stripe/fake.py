@@ -8,7 +8,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from . import books, summary
+from . import books, legacy, summary
 from .api import Api, Received, Trouble
 from .buyers import Buyers
 from .defaults import API_KEY, WEBHOOK_SECRET
@@ -64,6 +64,7 @@ class FakeStripe(Buyers):
             clock=clock,
             api_version=api_version,
             livemode=livemode,
+            shapes=legacy.shapes,
             dispatch=self._dispatch,
         )
         self._world.cut_references = cut_references

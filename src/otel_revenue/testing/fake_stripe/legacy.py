@@ -11,11 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from . import billing
+from .world import Obj, Scope, Shapes
 
 if TYPE_CHECKING:
-    from .world import Obj, Scope
+    from collections.abc import Callable
 
 _BASIL: Final = "2025-03-31"
+_OLD: Final = "2024-12-18"
 # Events that came with or after the change.
 _NEWER: Final = ("invoice_payment.",)
 
@@ -30,17 +32,17 @@ def knows(version: str, event_type: str) -> bool:
     return not (is_old(version) and event_type.startswith(_NEWER))
 
 
+def shapes(scope: Scope, obj: Obj) -> Shapes:
+    """Return *obj* as it is now in both shapes."""
+    old = as_of(_OLD, scope, obj) if obj.get("object") in _CHANGES else None
+    return Shapes(scope.world.shown(obj), old, is_old)
+
+
 def as_of(version: str | None, scope: Scope, obj: Obj) -> Obj:
     """Return a copy of *obj* as *version* shows it."""
     shown = scope.world.shown(obj)
     if is_old(version):
-        change = {
-            "invoice": _invoice,
-            "payment_intent": _intent,
-            "charge": _charge,
-            "checkout.session": _session,
-            "subscription": _subscription,
-        }.get(str(obj.get("object")))
+        change = _CHANGES.get(str(obj.get("object")))
         if change is not None:
             change(scope, shown)
     return shown
@@ -98,3 +100,12 @@ def _subscription(_scope: Scope, shown: Obj) -> None:
     items = shown["items"]["data"]
     shown["current_period_start"] = items[0]["current_period_start"]
     shown["current_period_end"] = items[0]["current_period_end"]
+
+
+_CHANGES: Final[dict[str, Callable[[Scope, Obj], None]]] = {
+    "invoice": _invoice,
+    "payment_intent": _intent,
+    "charge": _charge,
+    "checkout.session": _session,
+    "subscription": _subscription,
+}

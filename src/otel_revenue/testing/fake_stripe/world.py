@@ -27,6 +27,26 @@ Obj = dict[str, Any]
 API_VERSION: Final = "2026-10-28.endive"
 
 
+@dataclass(frozen=True)
+class Shapes:
+    """
+    One object at one moment, for endpoints of different versions.
+
+    Attributes:
+        new: as it is since 2025-03-31.basil.
+        old: as it was before, None when that is the same.
+        is_old: whether a version is from before.
+    """
+
+    new: Obj
+    old: Obj | None
+    is_old: Callable[[str], bool]
+
+    def of(self, version: str) -> Obj:
+        """Return a copy in the shape of *version*."""
+        return copy.deepcopy(self.old if self.old is not None and self.is_old(version) else self.new)
+
+
 class World:
     """
     The state of one fake Stripe.
@@ -36,6 +56,7 @@ class World:
         clock: seconds since the epoch.
         api_version: of the account; what events say unless an endpoint has its own.
         livemode: what every object and event says.
+        shapes: gives an object as it is now, in every shape that an endpoint may want.
         dispatch: gets the events of each operation, in their order, when it is over.
     """
 
@@ -46,11 +67,13 @@ class World:
         clock: Callable[[], float],
         api_version: str,
         livemode: bool,
+        shapes: Callable[[Scope, Obj], Shapes],
         dispatch: Callable[[list[Obj]], None],
     ) -> None:
         self.lock = threading.RLock()
         self.ids = Ids(rng, livemode=livemode)
         self.livemode = livemode
+        self.shapes = shapes
         self.api_version = api_version
         self.url = ""
         self.cut_references = False
@@ -226,7 +249,8 @@ class Scope:
 
     def emit(self, kind: str, obj: Obj, previous: Obj | None = None) -> Obj:
         """Record an event about *obj* as it is now; *previous* holds the old values of what changed."""
-        data: Obj = {"object": self.world.shown(obj)}
+        shapes = self.world.shapes(self, obj)
+        data: Obj = {"object": shapes.of(self.world.api_version)}
         if previous is not None:
             data["previous_attributes"] = copy.deepcopy(previous)
         event: Obj = {
@@ -242,5 +266,6 @@ class Scope:
         }
         if self.account:
             event["account"] = self.account
+        self.world.hidden[event["id"]]["shapes"] = shapes
         self.world.record(event)
         return event
