@@ -52,7 +52,7 @@ _SPREAD_S: Final = 16.0
 
 @dataclass(frozen=True)
 class Buyer:
-    """One buyer. `arrives_s` counts from the demo's start; `thinks_s` is spent between two clicks."""
+    """One buyer. `arrives_s` counts from the demo's start; `thinks_s` is spent between two clicks, `types_s` on Stripe's page."""
 
     number: int
     fate: Fate
@@ -62,6 +62,7 @@ class Buyer:
     lines: tuple[tuple[str, int], ...]
     arrives_s: float
     thinks_s: float
+    types_s: float
 
 
 def plan(count: int, seed: int) -> list[Buyer]:
@@ -88,6 +89,7 @@ def _buyer(number: int, fate: Fate, count: int, rng: random.Random) -> Buyer:
         lines=tuple((sku, rng.choice((1, 1, 1, 2, 3))) for sku in rng.sample(_SKUS, rng.choice((1, 1, 2, 3)))),
         arrives_s=number * _SPREAD_S / max(1, count),
         thinks_s=rng.uniform(0.05, 0.6),
+        types_s=rng.uniform(1.5, 6),
     )
 
 
@@ -114,6 +116,8 @@ class Walk:
     """What became of the buyers so far: for the progress bar and the check at the end."""
 
     done: int = 0
+    example: str | None = None
+    """The order of somebody who paid by card at once: a good one to show."""
     fates: Counter[Fate] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
 
@@ -132,15 +136,18 @@ async def walk_all(
         progress: called after each buyer.
     """
     walk = Walk()
-    at_once = asyncio.Semaphore(12)
+    at_once = asyncio.Semaphore(40)
 
     async def one(buyer: Buyer) -> None:
         await asyncio.sleep(buyer.arrives_s * pace)
         try:
             async with at_once:
-                await _walk(buyer, shop, page, pace)
+                orders = await _walk(buyer, shop, page, pace)
         except Exception as error:  # noqa: BLE001  one buyer's trouble is reported, the others walk on
             walk.errors.append(f"buyer {buyer.number} ({buyer.fate.value}): {type(error).__name__}: {error}"[:300])
+        else:
+            if buyer.fate is Fate.PAYS:
+                walk.example = orders[0]
         walk.done += 1
         walk.fates[buyer.fate] += 1
         progress(walk)
@@ -149,32 +156,37 @@ async def walk_all(
     return walk
 
 
-async def _walk(buyer: Buyer, shop: httpx.AsyncClient, page: StripePage, pace: float) -> None:
+async def _walk(buyer: Buyer, shop: httpx.AsyncClient, page: StripePage, pace: float) -> list[str]:
     design = await _post(shop, "/designs", {"motif": "a lighthouse in the fog"})
     await asyncio.sleep(buyer.thinks_s * pace)
     if buyer.fate is Fate.LEAVES_AT_DESIGN:
-        return
+        return []
     await _post(shop, f"/designs/{design['design_id']}/approve", {})
     await _open(shop, f"/checkout?tier={buyer.tier}&currency={buyer.currency}&design_id={design['design_id']}")
     await asyncio.sleep(buyer.thinks_s * pace)
     if buyer.fate is Fate.LEAVES_AT_CHECKOUT:
-        return
-    for _ in range(2 if buyer.fate is Fate.PAYS_TWICE else 1):
-        await _buy(buyer, design["design_id"], shop, page, pace)
+        return []
+    times = 2 if buyer.fate is Fate.PAYS_TWICE else 1
+    return [await _buy(buyer, design["design_id"], shop, page, pace) for _ in range(times)]
 
 
-async def _buy(buyer: Buyer, design_id: str, shop: httpx.AsyncClient, page: StripePage, pace: float) -> None:
+async def _buy(buyer: Buyer, design_id: str, shop: httpx.AsyncClient, page: StripePage, pace: float) -> str:
     lines = [{"sku": sku, "quantity": quantity} for sku, quantity in buyer.lines]
     cart = {"tier": buyer.tier, "currency": buyer.currency, "lines": lines, "design_id": design_id}
     order = await _post(shop, "/checkout", cart)
-    session_id = order["session_id"]
-    await asyncio.sleep(buyer.thinks_s * pace)
+    await asyncio.sleep(buyer.types_s * pace)
+    if await _pay(buyer, order["session_id"], page, pace):
+        await _open(shop, f"/orders/{order['order_id']}")
+    return str(order["order_id"])
+
+
+async def _pay(buyer: Buyer, session_id: str, page: StripePage, pace: float) -> bool:
     if buyer.fate is Fate.LEAVES_AT_STRIPE:
-        return
+        return False
     if buyer.fate in {Fate.DECLINED, Fate.DECLINED_THEN_PAYS}:
         await page.pay(session_id, buyer, decline=True)
         if buyer.fate is Fate.DECLINED:
-            return
+            return False
         await asyncio.sleep(buyer.thinks_s * pace)
     if buyer.fate is Fate.PAYS_LATER:
         await page.pay(session_id, buyer, method="sepa_debit")
@@ -182,7 +194,7 @@ async def _buy(buyer: Buyer, design_id: str, shop: httpx.AsyncClient, page: Stri
         await page.settle(session_id)
     else:
         await page.pay(session_id, buyer)
-    await _open(shop, f"/orders/{order['order_id']}")
+    return True
 
 
 async def _post(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:

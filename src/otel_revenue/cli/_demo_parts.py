@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,11 +14,13 @@ from typing import TYPE_CHECKING, Final
 from otel_revenue.errors import RevenueError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-READY_S: Final = 40.0
-STOP_S: Final = 10.0
+    import requests
+
+READY_S: Final = 60.0
+STOP_S: Final = 5.0
 
 # Linux ends the part with the demo, however the demo ends; elsewhere a killed demo may leave its parts behind.
 _LAUNCH: Final = """
@@ -46,18 +47,31 @@ class Part:
         environ: its whole environment.
         log: file for its output.
         cwd: its working folder.
-        ready: address that answers 2xx once the part works.
+        address: says where it answers, None as long as that is not known.
+        health: path below the address that answers 2xx once the part works.
+        handles: open file descriptors that it inherits.
     """
 
     def __init__(
-        self, name: str, argv: Sequence[str], *, environ: Mapping[str, str], log: Path, cwd: Path, ready: str
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        log: Path,
+        cwd: Path,
+        address: Callable[[], str | None],
+        health: str = "/",
+        handles: Sequence[int] = (),
     ) -> None:
         self.name = name
         self._argv = [sys.executable, "-c", _LAUNCH, *argv]
         self._environ = dict(environ)
         self._log = log
         self._cwd = cwd
-        self._ready = ready
+        self._address = address
+        self._health = health
+        self._handles = tuple(handles)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -70,26 +84,26 @@ class Part:
                 stderr=subprocess.STDOUT,
                 cwd=self._cwd,
                 env=self._environ,
+                pass_fds=self._handles,
                 # Ctrl-C reaches the demo alone, which then ends its parts in order.
                 start_new_session=True,
             )
 
-    def wait_ready(self, within_s: float = READY_S) -> None:
+    def wait_ready(self, within_s: float = READY_S) -> str:
         """
-        Wait until the part answers.
+        Wait until the part answers; returns its address.
 
         Raises:
             PartFailed: it ended, or did not answer in time.
         """
-        import requests
-
         deadline = time.monotonic() + within_s
-        while time.monotonic() < deadline:
-            self.check()
-            with contextlib.suppress(requests.RequestException):
-                if requests.get(self._ready, timeout=2).ok:
-                    return
-            time.sleep(0.05)
+        with local_session() as session:
+            while time.monotonic() < deadline:
+                self.check()
+                url = self._address()
+                if url is not None and _answers(session, url + self._health):
+                    return url
+                time.sleep(0.05)
         raise PartFailed(f"{self.name} did not answer within {within_s:.0f} s.{self.tail()}")
 
     def check(self) -> None:
@@ -103,19 +117,19 @@ class Part:
         if code is not None:
             raise PartFailed(f"{self.name} ended with exit code {code}.{self.tail()}")
 
-    def tail(self, lines: int = 20) -> str:
-        """Return the last lines of its log, for people; empty when it wrote none."""
+    def tail(self, lines: int = 20, *, but: str | None = None) -> str:
+        """Return the last lines of its log, for people, without those that begin with *but*."""
         with contextlib.suppress(OSError):
             text = self._log.read_text(encoding="utf-8", errors="replace").strip()
-            if text:
-                kept = text.splitlines()[-lines:]
+            kept = [line for line in text.splitlines() if but is None or not line.startswith(but)][-lines:]
+            if kept:
                 return f" Its last lines ({self._log.name}):\n" + "\n".join(f"  | {line}" for line in kept)
         return " It wrote nothing."
 
     def stop(self) -> None:
         """End the part: politely, then for sure. Does nothing when it ended already."""
         process = self._process
-        if process is None:
+        if process is None or process.poll() is not None:
             return
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -125,16 +139,27 @@ class Part:
                 break
 
 
-def free_port() -> int:
-    """Return a port of 127.0.0.1 on which nobody listens at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def local_session() -> requests.Session:
+    """Return a client for this machine: a proxy has no business between it and itself."""
+    import requests
+
+    session = requests.Session()
+    session.trust_env = False
+    return session
+
+
+def _answers(session: requests.Session, url: str) -> bool:
+    import requests
+
+    try:
+        return session.get(url, timeout=2).ok
+    except requests.RequestException:
+        return False
 
 
 @contextlib.contextmanager
-def stopping(parts: list[Part]) -> Iterator[None]:
-    """End *parts*, last one first, however the block ends; SIGTERM and SIGHUP count as an end too."""
+def signals_raise() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP leave the block as `SystemExit`, so that what was begun in it is ended in order."""
 
     def leave(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
@@ -143,7 +168,21 @@ def stopping(parts: list[Part]) -> Iterator[None]:
     try:
         yield
     finally:
-        for part in reversed(parts):
-            part.stop()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def stopping(parts: list[Part]) -> Iterator[None]:
+    """End *parts*, last one first, however the block ends. A second Ctrl-C meanwhile does not leave half of them behind."""
+    try:
+        yield
+    finally:
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+        try:
+            for part in reversed(parts):
+                part.stop()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -13,19 +13,26 @@ from pathlib import Path
 
 import pytest
 
-from otel_revenue.cli._demo_parts import Part, PartFailed, free_port, stopping
+from otel_revenue.cli._demo_parts import Part, PartFailed, signals_raise, stopping
+from otel_revenue.cli._demo_scene import announced
 
-SERVER = "import http.server, sys; http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind='127.0.0.1')"
+SERVER = """
+import http.server
+server = http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+print(f"http://127.0.0.1:{server.server_port}", flush=True)
+server.serve_forever()
+"""
 
 
-def _part(tmp_path, *argv, port=1):
+def _part(tmp_path, code):
+    log = tmp_path / "part.log"
     return Part(
         "the part",
-        [sys.executable, "-c", *argv],
+        [sys.executable, "-c", code],
         environ=dict(os.environ),
-        log=tmp_path / "part.log",
+        log=log,
         cwd=tmp_path,
-        ready=f"http://127.0.0.1:{port}/",
+        address=lambda: announced(log),
     )
 
 
@@ -42,8 +49,7 @@ def test_a_part_is_ended_when_the_block_ends(tmp_path):
     """
     Whatever happens in the block, no process stays behind.
     """
-    port = free_port()
-    part = _part(tmp_path, SERVER, str(port), port=port)
+    part = _part(tmp_path, SERVER)
 
     def fails():
         with stopping([part]):
@@ -55,6 +61,49 @@ def test_a_part_is_ended_when_the_block_ends(tmp_path):
         fails()
 
     assert part._process.poll() is not None
+
+
+def test_a_part_that_ignores_a_polite_request_is_killed(tmp_path, monkeypatch):
+    """
+    A part that does not end on SIGTERM is ended all the same.
+    """
+    monkeypatch.setattr("otel_revenue.cli._demo_parts.STOP_S", 0.3)
+    part = _part(tmp_path, "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)" + SERVER)
+    with stopping([part]):
+        part.start()
+        part.wait_ready()
+
+    assert -signal.SIGKILL == part._process.poll()
+
+
+def test_a_second_interruption_does_not_leave_parts_behind(tmp_path, monkeypatch):
+    """
+    Whoever presses Ctrl-C again while parts are being ended still gets all of them ended.
+    """
+    parts = [_part(tmp_path, SERVER), _part(tmp_path, SERVER)]
+    stop = Part.stop
+
+    def interrupted(part):
+        os.kill(os.getpid(), signal.SIGINT)
+        stop(part)
+
+    monkeypatch.setattr(Part, "stop", interrupted)
+    with stopping(parts):
+        for part in parts:
+            part.start()
+
+    assert [True, True] == [part._process.poll() is not None for part in parts]
+
+
+def test_sigterm_ends_what_was_begun():
+    """
+    SIGTERM leaves the block in order, with the shell's exit code for it; afterwards it is what it was.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as left, signals_raise():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert (128 + signal.SIGTERM, before) == (left.value.code, signal.getsignal(signal.SIGTERM))
 
 
 def test_a_part_that_dies_shows_the_end_of_its_log(tmp_path):
@@ -70,6 +119,27 @@ def test_a_part_that_dies_shows_the_end_of_its_log(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
+def test_a_part_that_never_answers_is_reported(tmp_path):
+    """
+    The demo does not wait for ever.
+    """
+    part = _part(tmp_path, "import time; time.sleep(60)")
+    with stopping([part]):
+        part.start()
+        with pytest.raises(PartFailed, match=r"did not answer within 0 s\. It wrote nothing\."):
+            part.wait_ready(within_s=0.3)
+
+
+def test_the_log_is_shown_without_what_only_repeats(tmp_path):
+    """
+    When telemetry and books differ, the shop's warnings are shown, not its access log.
+    """
+    part = _part(tmp_path, "")
+    part._log.write_text("INFO: GET / 200\nWARNING: disk is full\n")
+
+    assert " Its last lines (part.log):\n  | WARNING: disk is full" == part.tail(but="INFO:")
+
+
 def test_a_killed_demo_leaves_nothing_behind(tmp_path):
     """
     kill -9 of the demo ends its parts too.
@@ -80,7 +150,7 @@ def test_a_killed_demo_leaves_nothing_behind(tmp_path):
         from otel_revenue.cli._demo_parts import Part
         folder = Path({str(tmp_path)!r})
         part = Part("p", [sys.executable, "-c", "import time; time.sleep(600)"], environ=dict(os.environ),
-                    log=folder / "log", cwd=folder, ready="")
+                    log=folder / "log", cwd=folder, address=lambda: None)
         part.start()
         print(part._process.pid, flush=True)
         time.sleep(600)
