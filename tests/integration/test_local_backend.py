@@ -29,6 +29,7 @@ from otel_revenue.analytics.source import ServerSource, open_source
 from otel_revenue.analytics.store import PaidOrder, Store
 from otel_revenue.errors import ConfigError, StoreError
 from support.otlp_events import event, logs_request, paid
+from support.receiver import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +92,7 @@ def test_a_payment_that_is_sent_again_is_counted_once(backend: Backend) -> None:
     assert [200, 200, 200] == [answer.status_code for answer in answers]
     assert ExportLogsServiceResponse() == ExportLogsServiceResponse.FromString(answers[0].content)
     assert [("EUR", 2, 5000)] == sums(backend.report())
-    assert ["o-1", "o-2"] == sorted(order.order_id or "" for order in backend.paid)
+    assert wait_for(lambda: ["o-1", "o-2"] == sorted(order.order_id or "" for order in backend.paid))
 
 
 def test_many_senders_at_once_are_all_kept(backend: Backend) -> None:
@@ -141,7 +142,7 @@ def test_json_is_answered_in_json(backend: Backend) -> None:
     assert (200, {}, "application/json") == (taken.status_code, taken.json(), taken.headers["Content-Type"])
     assert (400, 3) == (refused.status_code, refused.json()["code"])
     assert [("JPY", 1, 4999)] == sums(backend.report())
-    assert "0a" * 16 == backend.paid[0].trace_id
+    assert wait_for(lambda: ["0a" * 16] == [order.trace_id for order in backend.paid])
 
 
 @pytest.mark.parametrize(

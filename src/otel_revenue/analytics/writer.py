@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_revenue._guard import guard
 from otel_revenue.errors import StoreBusy, StoreError
 
 from .store import Batch, PaidOrder
@@ -111,7 +112,7 @@ class Writer:
 
     def _settle(self, jobs: list[_Job]) -> None:
         try:
-            self._write(jobs)
+            paid = self._write(jobs)
         except StoreError as error:
             if len(jobs) == 1:
                 self._finish(jobs[0], error)
@@ -124,8 +125,11 @@ class Writer:
         else:
             for job in jobs:
                 self._finish(job, None)
+            if paid:
+                with guard("analytics.on_paid"):  # the rows are on disk: nothing that shows them can undo that
+                    self._on_paid(paid)
 
-    def _write(self, jobs: list[_Job]) -> None:
+    def _write(self, jobs: list[_Job]) -> list[PaidOrder]:
         counts: dict[str, int] = {}
         for job in jobs:
             for name, more in job.batch.counts.items():
@@ -135,9 +139,7 @@ class Writer:
             [line for job in jobs for line in job.batch.spans],
             counts,
         )
-        paid = self._store.write(batch, received_ns=self._clock_ns())
-        if paid:
-            self._on_paid(paid)
+        return self._store.write(batch, received_ns=self._clock_ns())
 
     def _finish(self, job: _Job, error: Exception | None) -> None:
         with self._lock:

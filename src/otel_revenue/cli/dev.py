@@ -53,13 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
         server = LocalServer(store, host=arguments.host, port=arguments.port, on_paid=_show_paid)
         if remote:
             print(f"WARNING: everybody who reaches {arguments.host}:{server.port} can send telemetry.", file=sys.stderr)
-        _say(_opening(server.url, database))
-        _serve(server)
+        _serve(server, _opening(server.url, database))
     _say("Stopped. `otel-revenue report` reads what was kept.")
     return 0
 
 
-def _serve(server: LocalServer) -> None:
+def _serve(server: LocalServer, opening: str) -> None:
     """Run the server in a thread: in the main one uvicorn would end the process by the signal, before we have closed."""
 
     def stop(_number: int, _frame: object) -> None:
@@ -69,6 +68,7 @@ def _serve(server: LocalServer) -> None:
     thread = threading.Thread(target=server.run, name="otel-revenue-server")
     try:
         thread.start()
+        _say(opening)  # only now: whoever reads it may end us by a signal
         while thread.is_alive():
             thread.join(0.5)
     finally:
