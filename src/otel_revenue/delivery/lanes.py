@@ -80,9 +80,9 @@ class OutboxLane:
         self._lease_ns = lease_ns
         self._clock_ns = clock_ns
 
-    def step(self, destination: Destination, progress: Progress) -> Step:
+    def step(self, destination: Destination, progress: Progress, *, suspects: bool) -> Step:
         """
-        Send some rows.
+        Send some rows, those under suspicion only where *suspects*.
 
         Raises:
             StoreError: what was sent and could not be settled is sent again when its lease is over.
@@ -93,9 +93,12 @@ class OutboxLane:
         rows = self._store.claim(destination.name, limit=limit, now_ns=now_ns, lease_ns=self._lease_ns)
         if not rows:
             return Step.EMPTY
-        batch = _chosen(rows, progress)
-        outcome = _attempt(destination, [row.record for row in batch], b"")
-        step, settlements = self._judge(destination.name, progress, batch, outcome)
+        batch = _chosen(rows, progress, suspects=suspects)
+        step = Step.EMPTY
+        settlements: list[Settlement] = []
+        if batch:
+            outcome = _attempt(destination, [row.record for row in batch], b"")
+            step, settlements = self._judge(destination.name, progress, batch, outcome)
         sent = {row.seq for row in batch}
         rest = [Settlement(row.seq, LATER, 0, row.reason, counts=False) for row in rows if row.seq not in sent]
         self._store.settle(destination.name, [*settlements, *rest], now_ns=self._clock_ns())
@@ -152,17 +155,12 @@ class OutboxLane:
         return Step.MORE if healthy else Step.STUCK, [settlement]
 
 
-def _chosen(rows: Sequence[OutboxRow], progress: Progress) -> list[OutboxRow]:
-    """
-    Return what goes into one request: an event under suspicion goes by itself, others together up to a size.
-
-    While the destination takes events, one under suspicion has its turn first: its failure costs the others nothing. While
-    it does not, others are tried first, then the one that waited longest: one of them may be what it takes.
-    """
+def _chosen(rows: Sequence[OutboxRow], progress: Progress, *, suspects: bool) -> list[OutboxRow]:
+    """Return what goes into one request: an event under suspicion (the one that waited longest) by itself, others together up to a size."""
+    suspected = [row for row in rows if row.seq in progress.alone]
+    if suspects and suspected:
+        return [min(suspected, key=lambda row: progress.alone[row.seq])]
     fresh = [row for row in rows if row.seq not in progress.alone][: progress.outbox.size]
-    suspects = [row for row in rows if row.seq in progress.alone]
-    if suspects and (progress.failures == 0 or not fresh):
-        return [min(suspects, key=lambda row: progress.alone[row.seq])]
     chosen: list[OutboxRow] = []
     size = 0
     for row in fresh:

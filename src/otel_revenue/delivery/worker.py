@@ -20,7 +20,7 @@ from .lanes import OutboxLane, SpoolLane, Step
 from .progress import Progress, Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from otel_revenue.ledger.store import Store
 
@@ -232,14 +232,12 @@ class Worker:
 
     def _step(self, destination: Destination, wanted: list[int | None]) -> Step:
         """One request: from the outbox where something is due there, from the spool otherwise, or where the store fails."""
-        progress = self.stats.progress[destination.name]
-        lanes: Iterable[OutboxLane | SpoolLane] = filter(None, (self._outbox_lane, self._spool_lane))
         left = Step.EMPTY
-        for lane in lanes:
+        for turn in self._turns(destination, self.stats.progress[destination.name]):
             step = Step.STUCK
             with guard("delivery.step"):
                 try:
-                    step = lane.step(destination, progress)
+                    step = turn()
                 except StoreError:
                     # Nobody's fault but the store's: the destination is not blamed, and the spool may go on.
                     left = Step.STUCK
@@ -248,6 +246,21 @@ class Worker:
             if step is not Step.EMPTY:
                 return step if left is Step.EMPTY else left
         return left
+
+    def _turns(self, destination: Destination, progress: Progress) -> Iterator[Callable[[], Step]]:
+        """
+        Yield what may be sent, in the order in which it is tried.
+
+        While the destination takes events, one under suspicion has its turn first: its failure costs the others nothing. While
+        it does not, everything else is tried before: one of them may be what it takes.
+        """
+        failing = progress.failures > 0
+        spool = self._spool_lane
+        yield lambda: self._outbox_lane.step(destination, progress, suspects=not failing)
+        if spool is not None:
+            yield lambda: spool.step(destination, progress)
+        if failing and progress.alone:
+            yield lambda: self._outbox_lane.step(destination, progress, suspects=True)
 
     def _nothing_waits(self) -> bool:
         try:

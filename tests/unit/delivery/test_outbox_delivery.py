@@ -419,12 +419,12 @@ MOODS = st.sampled_from(
 )
 @settings(max_examples=40, deadline=None)
 def test_every_event_ends_where_it_belongs(
-    kinds: list[str], answers: list[Outcome], partial: bool, steps: list[int], tmp_path_factory: pytest.TempPathFactory
+    kinds: list[str], answers: list[Outcome], partial: bool, steps: list[int]
 ) -> None:
     """
     After any weather: what is good was taken, what is refused is set aside, what always fails waits; nothing is missing.
     """
-    store = SqliteStore(tmp_path_factory.mktemp("store") / "ledger.sqlite3")
+    store = SqliteStore(None)
     orders = {f"o{n}": kind for n, kind in enumerate(kinds)}
     of = {kind: {order for order in orders if orders[order] == kind} for kind in ("good", "bad", "poison")}
     put(store, *orders)
