@@ -11,7 +11,9 @@ _AT: Final = re.compile(r"@|%(?:25){0,3}40")
 _LOCAL: Final = re.compile(r"(?:\"[^\"]{1,62}\"|(?:[^\W_]|[.!#$&'*+/=?^_`{|}~%-]){1,64})\Z")
 _LABEL: Final = r"[^\W_](?:[^\W_]|-){0,62}"
 _LAST: Final = r"[^\W\d_](?:[^\W_]|-){0,62}"  # begins with a letter: "lib@1.2.3" is a version, "icon@2x" a file
-_DOMAIN: Final = re.compile(rf"\s?(?:\[[0-9A-Za-z]{{0,40}}[:.][0-9A-Za-z:.]{{1,44}}\]|(?:{_LABEL}\.){{1,20}}{_LAST}|{_LAST})")
+_DOMAIN: Final = re.compile(
+    rf"\s?(?:\[[0-9A-Za-z]{{0,40}}[:.][0-9A-Za-z:.]{{1,44}}\]|(?:{_LABEL}\.){{1,20}}{_LAST}|{_LAST})"
+)
 
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4: Final = re.compile(rf"(?<![A-Za-z0-9_.\-])(?:{_OCTET}\.){{3}}{_OCTET}(?![A-Za-z0-9_\-]|\.[0-9])")

@@ -23,11 +23,9 @@ HASH_PREFIX: Final = "sha256:"
 
 def clip_text(value: str, limit: int = LIMIT) -> str:
     """Return *value* cut to at most *limit* characters and bytes, never inside a character."""
-    raw = value[: limit + 1].encode("utf-8", "replace")
+    raw = value[:limit].encode("utf-8", "replace")
     if b"\0" in raw:
         raw = raw.replace(b"\0", b"?")
-    if len(raw) <= limit and len(value) <= limit:
-        return raw.decode("utf-8")
     return raw[:limit].decode("utf-8", "ignore")
 
 
@@ -44,6 +42,15 @@ def clip_id(value: str, limit: int = LIMIT) -> str:
     else:
         if len(raw) <= limit and b"\0" not in raw:
             return value
+    return _hashed(raw)
+
+
+def hash_id(value: str) -> str:
+    """Return the hash that stands for an id: equal ids stay equal, different ones different."""
+    return _hashed(value.encode("utf-8", "surrogatepass"))
+
+
+def _hashed(raw: bytes) -> str:
     return f"{HASH_PREFIX}{hashlib.sha256(raw).hexdigest()[:32]}"
 
 

@@ -56,8 +56,6 @@ def mask(text: str, mark: str) -> str:
 def _is_credential(scheme: str, value: str) -> bool:
     if scheme == "earer":
         return len(value) >= 16 or any(c.isdigit() for c in value)
-    if value.islower():
-        return False
     try:
         return b":" in base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
     except (binascii.Error, ValueError):

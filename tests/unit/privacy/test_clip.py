@@ -57,6 +57,26 @@ def test_ids_that_differ_in_what_cannot_leave_stay_different(one, other):
     assert clip_id(one) != clip_id(other)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a\ud800", "a\udfff"),
+        ("a\ud800", "a?"),
+        ("a\0", "a?"),
+        ("a\0", "a"),
+        ("x" * 255, "x" * 256),
+        ("é" * 128, "é" * 127 + "e"),
+    ],
+)
+def test_ids_that_could_become_one_do_not(one, other):
+    """
+    Lone surrogates, NUL and what is beyond the limit make an id its hash, and no two the same; neither can be seen in it.
+    """
+    left, right = clip_id(one), clip_id(other)
+
+    assert (True, True, False) == (left != right, left.startswith("sha256:"), "\0" in left or "?" in left)
+
+
 @pytest.mark.parametrize("size", [1, 253, 254])
 def test_an_id_that_fits_is_unchanged(size):
     """

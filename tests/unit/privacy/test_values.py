@@ -125,7 +125,7 @@ def test_an_address_never_survives_its_surroundings(before, after):
     assert "ada.lovelace@example.com" not in scrub(f"{before} ada.lovelace@example.com {after}")
 
 
-@pytest.mark.parametrize("lead", [0, 1, 60, 3000, MAX_SCANNED - 30, MAX_SCANNED - 12, MAX_SCANNED - 5, MAX_SCANNED])
+@pytest.mark.parametrize("lead", [0, 1, 60, 3000, *range(MAX_SCANNED - 32, MAX_SCANNED - 11), MAX_SCANNED])
 def test_nothing_is_hidden_by_the_cut(lead):
     """
     Where long text is cut, no half of an address or number stays behind.
