@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from .picked import as_text
+from .picked import MAX_TEXT, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -91,7 +91,7 @@ def _value(line: Mapping[str, Any], name: str, clean: Callable[[str], str | None
     elif name == "product.id":
         found = _product(line).get("id")
     text = as_text(found)
-    return (clean(text) or None) if text else None
+    return (clean(text) or None) if 0 < len(text) <= MAX_TEXT else None
 
 
 def _price(line: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,8 +102,7 @@ def session(obj: Mapping[str, Any], reader: Reader, *, paid: bool) -> Picked:
     put_soft(picked, obj, reader)
     put_common(picked, obj, reader, rank=1)
     picked.label("order_id", "client_reference_id", 1, reader.reference(obj.get("client_reference_id")))
-    picked.label("order_id", "session.id", 1, own[0].id if own else None)
-    picked.label("session", "session", 1, own[0].id if own else None)
+    put_ids(picked, rank=3)
     picked.label("link", "session", 1, id_of(obj.get("payment_link")))
     picked.label("subscription", "session", 1, id_of(obj.get("subscription")))
     picked.label("kind", "session", 1, _SESSION_KINDS.get(mode or ""))
@@ -142,9 +141,7 @@ def intent(obj: Mapping[str, Any], reader: Reader, *, paid: bool) -> Picked:
     put_soft(picked, obj, reader)
     put_common(picked, obj, reader, rank=4)
     picked.created_ns = 0 if picked.billing else seconds_ns(obj.get("created"))
-    picked.label("order_id", "payment_intent.id", 4, own[0].id if own else None)
-    picked.label("intent", "payment_intent", 1, own[0].id if own else None)
-    picked.label("charge", "payment_intent", 2, id_of(obj.get("latest_charge")))
+    put_ids(picked, rank=1)
     picked.label("country", "payment_intent.shipping", 4, country_at(obj, "shipping", "address"))
     picked.label("kind", "payment_intent", 5, None if picked.billing else "one_off")
     _method(picked, "payment_intent", 2, obj)
@@ -177,8 +174,7 @@ def charge(obj: Mapping[str, Any], reader: Reader, *, paid: bool, at_capture: bo
         picked.problem = "status_missing"
     put_soft(picked, obj, reader)
     put_common(picked, obj, reader, rank=5)
-    picked.label("charge", "charge", 1, own[0].id if own else None)
-    picked.label("intent", "charge", 2, id_of(obj.get("payment_intent")))
+    put_ids(picked, rank=2)
     picked.label("country", "charge.billing", 5, country_at(obj, "billing_details", "address"))
     card = mapping(method.get("card") or method.get("card_present"))
     picked.label("country", "card_issuer", 5, country(card.get("country")))
@@ -224,8 +220,7 @@ def invoice(obj: Mapping[str, Any], reader: Reader, *, paid: bool) -> Picked:
     reason = code(obj.get("billing_reason")) or ""
     if reason == "subscription_create":
         picked.traceparent = picked.traceparent or traceparent(details.get("metadata"))
-    picked.label("order_id", "invoice.id", 2, own[0].id if own else None)
-    picked.label("invoice", "invoice", 1, own[0].id if own else None)
+    put_ids(picked, rank=4)
     picked.label("subscription", "invoice", 2, id_of(details.get("subscription") or obj.get("subscription")))
     picked.label("kind", "invoice", 2, _BILLING_REASONS.get(reason, "invoice"))
     picked.label("country", "invoice.billing", 2, country_at(obj, "customer_address"))
@@ -271,9 +266,25 @@ def invoice_payment(obj: Mapping[str, Any], reader: Reader, *, paid: bool) -> Pi
     elif paid and code(obj.get("status")) is None:
         picked.problem = "status_missing"
     picked.label("livemode", "object", 9, livemode(obj.get("livemode"), reader))
-    picked.label("invoice", "invoice_payment", 2, linked[0].id if linked else None)
-    picked.label("intent", "invoice_payment", 3, id_of(how.get("payment_intent")))
+    put_ids(picked, rank=5)
     return picked
+
+
+_IDS: Final = {
+    SESSION: ("session", "session.id"),
+    INTENT: ("intent", "payment_intent.id"),
+    CHARGE: ("charge", ""),
+    INVOICE: ("invoice", "invoice.id"),
+}
+
+
+def put_ids(picked: Picked, *, rank: float) -> None:
+    """Note the ids that the object names, its own and others', for the event; of several of one kind the first."""
+    for alias in reversed(picked.aliases):
+        name, source = _IDS[alias.kind]
+        picked.label(name, "id", rank, alias.id)
+        if source:
+            picked.label("order_id", source, rank, alias.id)
 
 
 def _order_reference(picked: Picked, reference: object, reader: Reader) -> bool:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 TRACE_KEY: Final = "otel_traceparent"
+MAX_TEXT: Final = 1000
+"""Stripe's limits are 500 characters in metadata and 200 in references: what is longer is none of Stripe's."""
 
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_]{2,254}")
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
@@ -62,7 +64,7 @@ class Reader:
     def text(self, value: object) -> str | None:
         """Return text, or an integer as text, as it may be stored; None for anything else."""
         plain = as_text(value)
-        return self.clean(plain) if plain else None
+        return self.clean(plain) if 0 < len(plain) <= MAX_TEXT else None
 
     def reference(self, value: object) -> str | None:
         """Return text that has the form of an id, as it may be stored; None for anything else."""
