@@ -569,6 +569,15 @@ def test_the_applications_own_pipeline_is_not_asked() -> None:
     assert [Level.SKIP] == [f.level for f in findings]
 
 
+@pytest.mark.parametrize(("offset", "said"), [(400.4, "400 s ahead of"), (-90.0, "90 s behind"), (2.0, ""), (None, "")])
+def test_clocks_that_differ(monkeypatch, offset: float | None, said: str) -> None:
+    """A clock that is off by half a minute is said, with the direction; one that cannot be compared is not made up."""
+    monkeypatch.setattr(_checks_endpoint._probe, "clock_offset_s", lambda _: offset)
+    found = trouble(_checks_endpoint.clock(around()))
+
+    assert [("WARN", True)] * bool(said) == [(level, said in text) for level, text in found]
+
+
 # -- the whole ---------------------------------------------------------------------------------------------------------
 
 

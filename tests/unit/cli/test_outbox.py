@@ -204,7 +204,7 @@ def test_reading_changes_nothing(running: Running) -> None:
 
 
 def test_the_ledger_of_a_killed_application(running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a killed process left in its write-ahead log is seen."""
+    """What a killed process left in its write-ahead log is seen, and left to the application to move into the ledger."""
     copy = tmp_path / "killed"
     copy.mkdir()
     for file in running.folder.glob("ledger.sqlite3*"):
@@ -212,7 +212,10 @@ def test_the_ledger_of_a_killed_application(running: Running, tmp_path: Path, mo
     monkeypatch.setenv("OTEL_REVENUE_STORE", str(copy))
     (copy / "ledger.sqlite3-shm").unlink()
 
+    before = (copy / "ledger.sqlite3").read_bytes()
+
     assert [1, 2, 3] == [e["seq"] for e in running.json("list")["events"]]
+    assert before == (copy / "ledger.sqlite3").read_bytes()
 
 
 def test_a_missing_ledger_is_not_made(tmp_path: Path, monkeypatch, capsys) -> None:
