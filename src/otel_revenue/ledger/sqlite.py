@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LAYOUT", "SQL", "SqliteStore"]
 
+LONGEST_WAIT_NS: Final = 3600 * 10**9
+"""No row is ever told to wait longer; one that seems to was told so before the clock was set back."""
+
 _PRUNED_AT_ONCE: Final = 200
 """Payments removed in one transaction: a request must not wait long behind it."""
 _PRUNED_AT_MOST: Final = 10_000
@@ -71,7 +74,13 @@ class SqliteStore(SqliteFile):
         """Return due rows and keep them from other processes for a while. See `Store.claim`."""
         with self._locked() as raw, translated():
             # A look without the write lock first: an idle worker must not stand in a request's way.
-            query = {"destination": destination, "now": now_ns, "limit": 1}
+            query = {
+                "destination": destination,
+                "now": now_ns,
+                "limit": 1,
+                "longest_wait": LONGEST_WAIT_NS,
+                "longest_lease": 2 * lease_ns,
+            }
             if raw.execute(SQL["due_rows"], query).fetchone() is None:
                 return []
         with self.transaction() as tx, translated():

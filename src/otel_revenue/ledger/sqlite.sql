@@ -130,11 +130,14 @@ DELETE FROM unread WHERE id <= (SELECT max(id) FROM unread) - 10000;
 SELECT id, at_ns, source, kind, reason, ids FROM unread ORDER BY id DESC LIMIT ?;
 
 -- name: due_rows
--- What one destination may send now, oldest first.
+-- What one destination may send now, oldest first. A time further ahead than one is ever chosen means that the clock was
+-- set back: it is over.
 SELECT o.seq, o.event_id, o.event_name, o.record, o.recorded_ns, coalesce(d.attempts, 0), coalesce(d.state, 'later'),
        coalesce(d.not_before_ns, 0), coalesce(d.reason, ''), o.amount_minor, o.currency
 FROM outbox o LEFT JOIN delivery d ON d.seq = o.seq AND d.destination = :destination
-WHERE d.seq IS NULL OR (d.state = 'later' AND d.not_before_ns <= :now AND d.lease_ns <= :now)
+WHERE d.seq IS NULL OR (d.state = 'later'
+  AND (d.not_before_ns <= :now OR d.not_before_ns > :now + :longest_wait)
+  AND (d.lease_ns <= :now OR d.lease_ns > :now + :longest_lease))
 ORDER BY o.seq LIMIT :limit;
 
 -- name: lease

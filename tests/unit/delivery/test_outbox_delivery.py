@@ -476,3 +476,20 @@ def test_a_chore_that_fails_stops_nothing(store: SqliteStore, clock: Clock) -> N
     worker.run_once()
 
     assert (["o0"], 1) == (far_end.taken, len(calls))
+
+
+def test_a_clock_that_is_set_back_frees_rows(store: SqliteStore, clock: Clock) -> None:
+    """
+    Rows that a dead process had leased, and one that waits by itself, do not wait for a clock that was set back by hours.
+    """
+    put(store, "alone", "leased", "o0")
+    far_end = FarEnd(lambda orders: Later("http 500", suspect=True) if "alone" in orders else Delivered())
+    worker = _worker(store, clock, far_end)
+    _run(worker, clock, passes=12, step_s=60)
+    put(store, "leased2")
+    store.claim("otlp", limit=9, now_ns=clock(), lease_ns=15 * SECOND)
+    clock.advance(-6 * 3600)
+    far_end.mood = lambda orders: Delivered()
+    _run(worker, clock, passes=3, step_s=1)
+
+    assert ({"alone", "leased", "o0", "leased2"}, {}) == (set(far_end.taken), waiting(store, LATER))
