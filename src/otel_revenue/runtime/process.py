@@ -90,6 +90,7 @@ class Process:
             # process held waits that long. Halving a refused batch may outlast it: doubled then, and deduped by id.
             lease_s=plan.otlp.timeout_s + 5,
         )
+        self._running = False
         self._tidy_ns = 0
         self._gauges: tuple[float, dict[str, Any]] = (-_GAUGES_S, {})
 
@@ -97,7 +98,9 @@ class Process:
 
     def wake(self) -> None:
         """Say that there is something to do: to send, or to release later. Starts the worker where it does not run yet."""
-        self._worker.start()
+        if not self._running:
+            self._worker.start()
+            self._running = True
         self._worker.wake()
 
     def append(self, event_id: str, name: str, record: bytes, now_ns: int) -> None:

@@ -161,11 +161,12 @@ class Runtime:
             "elapsed_ms": spans.elapsed_ms(self.servers, ids[0], now_ns),
             **attributes,
         }
-        clean = self._clean(name, values)
+        parts: dict[str, bytes] = {}
+        clean = self._clean(name, values, parts)
         if clean is None:
             return False
         if self.plan.logs:
-            encoded = record.encode(name, clean, time_ns=now_ns, observed_ns=now_ns, ids=ids)
+            encoded = record.encode(name, clean, time_ns=now_ns, observed_ns=now_ns, ids=ids, encoded=parts)
             self._open().append(clean["event_id"], name, encoded, now_ns)
         self._project(name, clean, now_ns, on_server=on_server, traced=ids[0] != 0)
         return True
@@ -201,9 +202,11 @@ class Runtime:
                 self.instruments.refused.add(1, {"attribute": name})
         return clean
 
-    def _clean(self, name: str, attributes: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _clean(
+        self, name: str, attributes: Mapping[str, Any], parts: dict[str, bytes] | None = None
+    ) -> dict[str, Any] | None:
         try:
-            clean, refused = record.prepare(name, attributes)
+            clean, refused = record.prepare(name, attributes, parts)
         except SchemaError:
             self.instruments.refused.add(1, {"attribute": "event"})
             raise
@@ -267,13 +270,14 @@ class Runtime:
         seen = ids if ids[0] else payment.seen
         if ids[0]:
             attributes["elapsed_ms"] = spans.elapsed_ms(self.servers, ids[0], now_ns)
-        clean = self._clean("order.paid", attributes)
+        parts: dict[str, bytes] = {}
+        clean = self._clean("order.paid", attributes, parts)
         if clean is None:
             return []
         recorded.append((payment, clean))
         if not self.plan.logs:
             return []
-        encoded = record.encode("order.paid", clean, time_ns=payment.at_ns, observed_ns=now_ns, ids=seen)
+        encoded = record.encode("order.paid", clean, time_ns=payment.at_ns, observed_ns=now_ns, ids=seen, encoded=parts)
         return [NewRow(clean["event_id"], "order.paid", encoded, now_ns, payment.amount_minor, payment.currency)]
 
     def _after(self, taken: Taken, recorded: Sequence[tuple[Payment, dict[str, Any]]], *, live: bool) -> None:

@@ -74,7 +74,8 @@ def to_number(minor: int, currency: str) -> float:
     Raises:
         UnknownCurrency: not in Stripe's table.
     """
-    return float(to_major(minor, currency))
+    # A division of integers gives the double nearest to the exact quotient.
+    return float(minor / 10 ** exponent(currency))
 
 
 def checked_minor(value: object) -> int:

@@ -106,6 +106,16 @@ def encoder(key: str, kind: str) -> Callable[[Any], bytes]:
     """Return a function that encodes one attribute of a fixed key and schema kind, framed as field 6 of a `LogRecord`."""
     encode = _KINDS[kind]
     heads = _Heads(key)
+    if encode is _any_int:
+        two = heads[3] + b"\x18"
+
+        def framed_int(value: int) -> bytes:
+            if 0x80 <= value < 0x4000:  # most counts and amounts
+                return two + bytes((value & 0x7F | 0x80, value >> 7))
+            body = _any_int(value)
+            return heads[len(body)] + body
+
+        return framed_int
     if encode is not _any_str:
 
         def framed(value: Any) -> bytes:

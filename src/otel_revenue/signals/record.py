@@ -8,16 +8,15 @@ then cut; ids are replaced as a whole or left out. On the hot path: plain tables
 
 from __future__ import annotations
 
-import contextlib
 import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_revenue.errors import SchemaError, UnknownCurrency
-from otel_revenue.privacy.clip import LIMIT, clip_id, clip_list, clip_text
+from otel_revenue.errors import SchemaError
+from otel_revenue.privacy.clip import LIMIT, clip_id, clip_list, clip_text, hash_id
 from otel_revenue.privacy.values import MAX_SCANNED, scrub
 from otel_revenue.schema._table import EVENTS, REQUIRED, SCHEMA_VERSION
-from otel_revenue.schema.money import to_number
+from otel_revenue.schema.money import EXPONENTS, to_number
 
 from . import otlp
 
@@ -28,21 +27,33 @@ if TYPE_CHECKING:
 
 MAX_INT: Final = 2**63 - 1
 
+_FEW: Final = 64
 _CLEAN_MEMO_LIMIT: Final = 2048
 _clean_ids: dict[str, str] = {}
 _clean_labels: dict[str, str] = {}
 """Texts that were found clean and leave as they are. Emptied when full: an id comes back within minutes or never."""
 
 
+_PROSE: Final = re.compile(r"[^\W\d_]{2,}\s+[^\W\d_]{2,}")
+"""Two words of letters: no detector knows a name, but no order is numbered like that."""
+
+
 def clean_id(value: str) -> str | None:
-    """Return an id as it may leave: unchanged, or its hash where it is too long; None where it looks like personal data."""
+    """
+    Return an id as it may leave: unchanged, or its hash where it is too long or reads like prose ("Jane Doe" in a field
+    that the shop took for its order id); None where it looks like personal data.
+    """
     known = _clean_ids.get(value)
     if known is not None:
         return known
-    seen = value[:MAX_SCANNED]  # beyond that, what leaves is a hash
-    if not value.strip() or scrub(seen) != seen:
+    seen = value if len(value) <= MAX_SCANNED else value[:MAX_SCANNED]  # beyond that, what leaves is a hash
+    words = value.split(None, 1)
+    if not words or scrub(seen) != seen:
         return None
-    result = clip_id(value)
+    if len(words) > 1 and _PROSE.search(value):
+        return hash_id(value)
+    # Most ids are short and printable: nothing of them is to be clipped.
+    result = value if len(value) <= LIMIT and value.isascii() and value.isprintable() else clip_id(value)
     if result is value:
         _remember(_clean_ids, value)
     return result
@@ -64,12 +75,12 @@ def _text(value: Any) -> str | None:
 
 
 def _id(value: Any) -> str | None:
-    text = _text(value)
+    text = value if type(value) is str else _text(value)
     return None if text is None else clean_id(text)
 
 
 def _label(value: Any) -> str | None:
-    text = _text(value)
+    text = value if type(value) is str else _text(value)
     if text is None:
         return None
     known = _clean_labels.get(text)
@@ -83,10 +94,17 @@ def _label(value: Any) -> str | None:
 
 def _code(pattern: str) -> Check:
     match = re.compile(pattern).fullmatch
+    few: set[str] = set()  # most codes have few values; what is unique fills it once, and is matched then
 
     def check(value: Any) -> str | None:
-        text = _text(value)
-        return text if text is not None and match(text) else None
+        text = value if type(value) is str else _text(value)
+        if text is None or text in few:
+            return text
+        if not match(text):
+            return None
+        if len(few) < _FEW:
+            few.add(text)
+        return text
 
     return check
 
@@ -128,10 +146,16 @@ _RULES: Final[dict[str, dict[str, tuple[Check, Callable[[Any], bytes]]]]] = {
     for name, fields in EVENTS.items()
 }
 
+_VERSION: Final = otlp.encoder("schema_version", "code")(SCHEMA_VERSION)
 
-def prepare(name: str, attributes: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+
+def prepare(
+    name: str, attributes: Mapping[str, Any], encoded: dict[str, bytes] | None = None
+) -> tuple[dict[str, Any], list[str]]:
     """
     Return the attributes that may leave, clean, and the names of those that may not.
+
+    Where *encoded* is given, each clean attribute is put into it as `encode` wants it: one walk instead of two.
 
     A subtotal in minor units gets its number in major units beside it, where the currency's decimals are known.
     SKUs that do not fit, or look like personal data, are counted in `skus_cut`.
@@ -143,35 +167,64 @@ def prepare(name: str, attributes: Mapping[str, Any]) -> tuple[dict[str, Any], l
     if rules is None:
         raise SchemaError("the event is not declared in the schema")
     clean: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+    if encoded is not None:
+        encoded["schema_version"] = _VERSION
     refused: list[str] = []
-    for key, value in attributes.items():
-        if value is None or key == "schema_version":  # ours to say
-            continue
-        rule = rules.get(key)
-        checked = None if rule is None else rule[0](value)
-        if checked is None:
-            refused.append(key if rule is not None else "undeclared")
-        else:
-            clean[key] = checked
-    skus = clean.get("skus")
-    if skus is not None and len(skus) < len(attributes["skus"]):
-        clean["skus_cut"] = len(attributes["skus"]) - len(skus)
-    if "subtotal_minor" in clean and "subtotal" not in clean and "currency" in clean:
-        _put_subtotal(clean)
+    _walk(rules, attributes, clean, refused, {} if encoded is None else encoded)
+    for key in _derived(clean, attributes):
+        if encoded is not None:
+            encoded[key] = rules[key][1](clean[key])
     for key in REQUIRED[name]:
         if key not in clean:
             raise SchemaError(f"{name} without a usable {key}")
     return clean, refused
 
 
-def _put_subtotal(clean: dict[str, Any]) -> None:
-    """What an application binds or tracks is the integer; people and tools get the number beside it."""
-    with contextlib.suppress(UnknownCurrency):
-        clean["subtotal"] = to_number(clean["subtotal_minor"], clean["currency"])
+def _walk(
+    rules: Mapping[str, tuple[Check, Callable[[Any], bytes]]],
+    attributes: Mapping[str, Any],
+    clean: dict[str, Any],
+    refused: list[str],
+    encoded: dict[str, bytes],
+) -> None:
+    for key, value in attributes.items():
+        if value is None or key == "schema_version":  # ours to say
+            continue
+        rule = rules.get(key)
+        if rule is None:
+            refused.append("undeclared")
+            continue
+        checked = rule[0](value)
+        if checked is None:
+            refused.append(key)
+            continue
+        clean[key] = checked
+        encoded[key] = rule[1](checked)
+
+
+def _derived(clean: dict[str, Any], attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Put what follows from other attributes; returns which."""
+    put: tuple[str, ...] = ()
+    skus = clean.get("skus")
+    if skus is not None and len(skus) < len(attributes["skus"]):
+        clean["skus_cut"] = len(attributes["skus"]) - len(skus)
+        put = ("skus_cut",)
+    # What an application binds or tracks is the integer; people and tools get the number beside it.
+    minor = clean.get("subtotal_minor")
+    if minor is not None and "subtotal" not in clean and clean.get("currency") in EXPONENTS:
+        clean["subtotal"] = to_number(minor, clean["currency"])
+        put += ("subtotal",)
+    return put
 
 
 def encode(
-    name: str, attributes: Mapping[str, Any], *, time_ns: int, observed_ns: int, ids: tuple[int, int, int] = (0, 0, 0)
+    name: str,
+    attributes: Mapping[str, Any],
+    *,
+    time_ns: int,
+    observed_ns: int,
+    ids: tuple[int, int, int] = (0, 0, 0),
+    encoded: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """
     Return one encoded OTLP `LogRecord` of prepared attributes.
@@ -180,13 +233,16 @@ def encode(
         time_ns: when it happened, nanoseconds since the epoch.
         observed_ns: when we learnt of it.
         ids: trace id, span id, flags of the request; zeros outside a trace.
+        encoded: the attributes as `prepare` has encoded them, if it has.
     """
-    rules = _RULES[name]
+    if encoded is None:
+        rules = _RULES[name]
+        encoded = {key: rules[key][1](value) for key, value in attributes.items()}
     return otlp.encode_log_record(
         time_ns=time_ns,
         observed_ns=observed_ns,
         event_name=name,
-        attributes=[rules[key][1](value) for key, value in attributes.items()],
+        attributes=encoded.values(),
         trace_id=ids[0],
         span_id=ids[1],
         flags=ids[2],

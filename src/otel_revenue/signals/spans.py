@@ -37,6 +37,7 @@ ORDER_CONTEXT: Final = (
 )
 """Attributes that an event leaves on the request's SERVER span, so that every request of an order can be found."""
 
+_NO_IDS: Final = (0, 0, 0)
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _DAY_NS: Final = 86_400 * 10**9
 MAX_LINK_AGE_NS: Final = 14 * _DAY_NS
@@ -100,7 +101,10 @@ class ServerSpans(SpanProcessor):
 
 def current_ids() -> tuple[int, int, int]:
     """Return trace id, span id and flags of the current span; zeros outside a trace."""
-    context = trace.get_current_span().get_span_context()
+    span = trace.get_current_span()
+    if span is trace.INVALID_SPAN:
+        return _NO_IDS
+    context = span.get_span_context()
     return (context.trace_id, context.span_id, int(context.trace_flags)) if context.is_valid else (0, 0, 0)
 
 
