@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import difflib
 import importlib
 import json
 import re
@@ -162,9 +163,14 @@ def calls() -> list:
                 words = part.replace("[", " ").replace("]", " ").split()
                 while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
                     words.pop(0)
-                if words[:1] == ["otel-revenue"] and len(words) > 1:
+                if words[:1] == ["otel-revenue"] and len(words) > 1 and _meant(words[1]):
                     found[page, " ".join(words[1:])] = None
     return [pytest.param(page, words, id=f"{page}:{words}") for page, words in found]
+
+
+def _meant(word: str) -> bool:
+    """Tell a command, also a misspelt one, from the beginning of a log line."""
+    return word.startswith("-") or bool(difflib.get_close_matches(word, cli.COMMANDS, n=1, cutoff=0.5))
 
 
 @pytest.mark.parametrize(("page", "words"), calls())
