@@ -1,0 +1,323 @@
+"""`RevenueInstrumentor` in code: what it puts in place, what it takes away, and what it leaves alone."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import starlette.applications
+import stripe
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
+from stripe import _api_requestor, _webhook
+
+from otel_revenue import RevenueInstrumentor, bind, flush, track
+from otel_revenue.testing.fake_stripe.deliveries import sign
+from support.receiver import Receiver, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SECRET = "whsec_test_of_the_instrumentor"
+
+
+class App:
+    """An application's providers, and a webhook handler of its own."""
+
+    def __init__(self, receiver: Receiver, folder: Path) -> None:
+        self.spans = InMemorySpanExporter()
+        self.tracers = TracerProvider(
+            resource=Resource.create({"service.name": "shop", "process.command_args": ["--key=secret"]})
+        )
+        self.tracers.add_span_processor(SimpleSpanProcessor(self.spans))
+        self.reader = InMemoryMetricReader()
+        self.meters = MeterProvider([self.reader])
+        self.receiver = receiver
+        self.folder = folder
+        self.instrumentor = RevenueInstrumentor()
+
+    def instrument(self, **arguments: Any) -> None:
+        self.instrumentor.instrument(
+            tracer_provider=self.tracers, meter_provider=self.meters, store=str(self.folder / "store"), **arguments
+        )
+
+    def handle(self, number: int, **fields: Any) -> None:
+        """Handle one webhook inside a SERVER span, as a framework's instrumentation would."""
+        body = paid(number, **fields)
+        with self.tracers.get_tracer("web").start_as_current_span("POST /webhooks", kind=SpanKind.SERVER):
+            stripe.Webhook.construct_event(body, sign(body, SECRET, int(time.time())), SECRET)  # type: ignore[no-untyped-call]
+
+    def metric(self, name: str) -> dict[tuple[tuple[str, Any], ...], float]:
+        data = self.reader.get_metrics_data()
+        return {
+            tuple(sorted(dict(point.attributes or {}).items())): point.value  # type: ignore[union-attr]
+            for resource in (data.resource_metrics if data else [])
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name == name
+            for point in metric.data.data_points
+        }
+
+
+def paid(number: int, **fields: Any) -> bytes:
+    session = {
+        "id": f"cs_test_{number}",
+        "object": "checkout.session",
+        "mode": "payment",
+        "payment_status": "paid",
+        "payment_intent": f"pi_{number}",
+        "amount_total": 4200 + number,
+        "currency": "eur",
+        "created": int(time.time()) - 60,
+        "livemode": True,
+        "customer_details": {"address": {"country": "DE"}, "email": "jane@person.example"},
+        "metadata": {"order_id": f"o-{number}"},
+        **fields,
+    }
+    event = {
+        "id": f"evt_{number}",
+        "object": "event",
+        "type": "checkout.session.completed",
+        "api_version": stripe.api_version,
+        "created": int(time.time()),
+        "livemode": True,
+        "data": {"object": session},
+    }
+    return json.dumps(event).encode()
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+    with Receiver() as receiver:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        app = App(receiver, tmp_path)
+        yield app
+        app.instrumentor.uninstrument()
+
+
+def _patched() -> dict[str, object]:
+    requestor = _api_requestor._APIRequestor
+    return {
+        "request_raw": inspect.getattr_static(requestor, "request_raw"),
+        "request_raw_async": inspect.getattr_static(requestor, "request_raw_async"),
+        "verify_header": inspect.getattr_static(_webhook.WebhookSignature, "verify_header"),
+        "build_v1_event": _webhook.build_v1_event,
+        "call": inspect.getattr_static(starlette.applications.Starlette, "__call__"),
+    }
+
+
+def test_uninstrument_restores_the_very_same_objects(app: App) -> None:
+    """What was patched is put back, object by object; nothing stays behind."""
+    before = _patched()
+    app.instrument()
+    during = _patched()
+    app.instrumentor.uninstrument()
+
+    assert not {name for name in before if during[name] is before[name]}
+    assert not {name for name, value in _patched().items() if value is not before[name]}
+
+
+def test_nothing_is_opened_or_started_before_it_is_needed(app: App) -> None:
+    """A server may fork after instrumentation: no thread, no file until this process does something."""
+    threads = set(threading.enumerate())
+    app.instrument()
+
+    assert threads == set(threading.enumerate())
+    assert not (app.folder / "store").exists()
+
+
+def test_a_payment_with_the_providers_of_the_application(app: App) -> None:
+    """The event arrives, is on the application's own span, and carries its service; of its resource nothing else."""
+    app.instrument()
+    app.handle(1)
+
+    assert flush(20)
+    (event,) = app.receiver.named("order.paid")
+    (server,) = [span for span in app.spans.get_finished_spans() if span.name == "POST /webhooks"]
+    assert ("o-1", 4201, "EUR", "DE", True) == tuple(
+        event.attributes[n] for n in ("order_id", "amount_minor", "currency", "country", "livemode")
+    )
+    assert "shop" == event.resource["service.name"]
+    assert "process.command_args" not in event.resource
+    assert ["order.paid"] == [e.name for e in server.events]
+    assert "o-1" == dict(server.attributes or {})["order_id"]
+
+
+def test_instrumented_twice_in_a_row(app: App) -> None:
+    """After an uninstrument, instrumenting again works, on the same store: what was recorded stays recorded."""
+    app.instrument()
+    app.handle(1)
+    app.instrumentor.uninstrument()
+    app.instrument()
+    app.handle(1)
+    app.handle(2)
+    flush(20)
+
+    assert ["o-1", "o-2"] == [e.attributes["order_id"] for e in app.receiver.named("order.paid")]
+
+
+@pytest.mark.parametrize(("signal", "logs", "span_events"), [("logs/dup", 1, 1), ("logs", 1, 0), ("spans", 0, 1)])
+def test_the_signal_is_chosen(app: App, signal: str, logs: int, span_events: int) -> None:
+    """`OTEL_REVENUE_EVENT_SIGNAL`: log events, span events, or both with one id; the order context is on the span always."""
+    app.instrument(event_signal=signal)
+    app.handle(1)
+    flush(20)
+    (server,) = [span for span in app.spans.get_finished_spans() if span.name == "POST /webhooks"]
+
+    assert (logs, span_events) == (len(app.receiver.named("order.paid")), len(server.events))
+    assert "o-1" == dict(server.attributes or {})["order_id"]
+
+
+def test_two_requests_do_not_share_what_was_bound(app: App) -> None:
+    """`bind` holds for its request alone, also where a server reuses the thread."""
+    app.instrument()
+    tracer = app.tracers.get_tracer("web")
+    with tracer.start_as_current_span("first", kind=SpanKind.SERVER):
+        bind(order_id="o-bound", tier="gold")
+        track("design.approved", design_id="d-1")
+    with tracer.start_as_current_span("second", kind=SpanKind.SERVER):
+        track("design.approved", design_id="d-2")
+    flush(20)
+    events = {e.attributes["design_id"]: e.attributes for e in app.receiver.named("design.approved")}
+
+    assert ("o-bound", "gold") == (events["d-1"]["order_id"], events["d-1"]["tier"])
+    assert not {"order_id", "tier"} & set(events["d-2"])
+
+
+@pytest.mark.swallow
+def test_wrong_calls_never_raise_into_the_application(app: App) -> None:
+    """A float for money, an event that is not declared, money from the app's code: counted, never raised."""
+    app.instrument()
+    bind(order_id="o-1", subtotal=12.5, currency="EUR")  # type: ignore[arg-type]
+    track("no.such.event", order_id="o-1")
+    track("order.paid", order_id="o-1", amount_minor=1, currency="EUR")
+    track("design.approved", design_id="d-1", customer_name="Jane")
+    flush(20)
+
+    assert ["design.approved"] == [log.name for log in app.receiver.logs]
+    assert "customer_name" not in app.receiver.logs[0].attributes
+    failures = {dict(key)["step"]: value for key, value in app.metric("otel_revenue.failures").items()}
+    assert {"api.bind": 1, "api.track": 2} == failures
+
+
+def test_what_waits_is_shown_in_money(app: App) -> None:
+    """While the far end answers 503, the metrics say how much money is unconfirmed, per currency."""
+    app.receiver.status = 503
+    app.instrument()
+    app.handle(1)
+    app.handle(2, currency="jpy", amount_total=900)
+    assert not flush(2)
+    time.sleep(1.1)  # what the gauges show may be a second old
+
+    assert {(("currency", "EUR"),): 4201, (("currency", "JPY"),): 900} == app.metric("otel_revenue.outbox.unconfirmed")
+    assert {(): 2} == app.metric("otel_revenue.outbox.pending")
+    app.receiver.status = 200
+    assert wait_for(lambda: len(app.receiver.named("order.paid")) == 2)
+
+
+def test_a_wrong_key_sets_nothing_aside(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    """401 holds the destination with one loud line; with the right key everything goes out."""
+    app.receiver.status = 401
+    app.instrument()
+    for number in range(3):
+        app.handle(number)
+        flush(1)
+    time.sleep(1.1)
+
+    assert {(): 1} == app.metric("otel_revenue.delivery.held")
+    assert {(): 0} == app.metric("otel_revenue.outbox.set_aside")
+    assert 1 == sum("refuses us" in record.message for record in caplog.records)
+    app.receiver.status = 200
+    assert flush(20)
+    assert 3 == len(app.receiver.named("order.paid"))
+
+
+def test_refused_events_are_kept(app: App) -> None:
+    """400 for good: the payment is set aside with its reason, the stage too; both can be sent again."""
+    app.receiver.status = 400
+    app.instrument()
+    app.handle(1)
+    track("design.approved", design_id="d-1")
+    flush(20)
+    runtime = app.instrumentor.runtime
+    assert runtime is not None
+    store = runtime._open().store
+    aside = store.rows("otlp", state="aside")
+
+    assert {("order.paid", "http 400"), ("design.approved", "http 400")} == {(r.event_name, r.reason) for r in aside}
+    app.receiver.status = 200
+    assert 2 == store.retry("otlp", [r.seq for r in aside])
+    assert flush(20)
+    assert {"order.paid", "design.approved"} == {log.name for log in app.receiver.logs}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_after_the_first_payment(app: App) -> None:
+    """Parent and child each deliver their own, once; the child does not touch what the parent has opened."""
+    app.instrument()
+    app.handle(1)
+    child = os.fork()
+    if child == 0:  # pragma: no cover - in the child
+        code = 1
+        try:
+            app.handle(2)
+            code = 0 if flush(20) else 2
+        finally:
+            os._exit(code)
+    app.handle(3)
+    _, status = os.waitpid(child, 0)
+    flush(20)
+
+    assert 0 == os.waitstatus_to_exitcode(status)
+    assert wait_for(lambda: len(app.receiver.named("order.paid")) >= 3)
+    assert ["o-1", "o-2", "o-3"] == sorted(e.attributes["order_id"] for e in app.receiver.named("order.paid"))
+
+
+_OLD = """
+import logging, sys
+logging.basicConfig(level=logging.INFO)
+from otel_revenue import RevenueInstrumentor
+RevenueInstrumentor().instrument()
+import stripe
+print("stripe", stripe.VERSION, "imported", sorted(t for t in sys.modules if t.startswith("stripe")))
+RevenueInstrumentor().uninstrument()
+"""
+
+
+def test_an_older_stripe_stays_as_it_is(tmp_path: Path) -> None:
+    """With a stripe that is too old the plugin is dormant, says so in one line, and the import works as before."""
+    (tmp_path / "stripe-7.14.0.dist-info").mkdir()
+    (tmp_path / "stripe-7.14.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: stripe\nVersion: 7.14.0\n"
+    )
+    (tmp_path / "stripe").mkdir()
+    (tmp_path / "stripe" / "__init__.py").write_text("VERSION = '7.14.0'\nfrom . import _api_requestor, _webhook\n")
+    (tmp_path / "stripe" / "_api_requestor.py").write_text("class APIRequestor:\n    pass\n")
+    (tmp_path / "stripe" / "_webhook.py").write_text("class WebhookSignature:\n    pass\n")
+    done = subprocess.run(
+        [sys.executable, "-c", _OLD],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert 0 == done.returncode, done.stderr
+    assert "stripe 7.14.0 imported ['stripe', 'stripe._api_requestor', 'stripe._webhook']" in done.stdout
+    assert 1 == done.stderr.count("too old")
+    assert "Traceback" not in done.stderr
