@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 DAY_NS: Final = 86_400 * 10**9
+_NOTHING: Final = Group()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,9 @@ def attach(known: Sequence[Group], facts: Facts, rules: Rules) -> tuple[Group, l
         it because they share the taking of money with a different invoice.
     """
     # A cut id is weaker than a full one: it links nothing that has different ids of a kind of which there is one.
-    new = Group(aliases=frozenset(facts.aliases))
-    known = [g for g in known if g.aliases & new.aliases or not conflict(g, new, rules)]
+    if known:
+        new = Group(aliases=frozenset(facts.aliases))
+        known = [g for g in known if g.aliases & new.aliases or not conflict(g, new, rules)]
     # An invoice is an order of its own: whatever else two of them share, they are not joined.
     mine = _ids(facts.aliases, rules.own) or next(
         (ids for g in known if (ids := _ids(g.aliases, rules.own))), frozenset()
@@ -69,7 +71,7 @@ def attach(known: Sequence[Group], facts: Facts, rules: Rules) -> tuple[Group, l
     taken = frozenset(a for g in foreign for a in g.aliases | g.truncated)
     aliases = [a for a in facts.aliases if a not in taken]
     group = _merge(joined, facts, aliases, shared=bool(foreign))
-    if not group.recorded_ns:
+    if foreign and not group.recorded_ns:
         # Recorded whole before it was known to be shared: what this invoice got of it is in there.
         whole = (g for g in foreign if g.recorded_as and g.recorded_as.kind != rules.own)
         first = min(whole, key=lambda g: g.recorded_ns, default=group)
@@ -81,11 +83,11 @@ def attach(known: Sequence[Group], facts: Facts, rules: Rules) -> tuple[Group, l
 def _merge(groups: Sequence[Group], facts: Facts, aliases: Sequence[Alias], *, shared: bool) -> Group:
     # The oldest group survives, so that its number, and a twin's pointer to it, stay good.
     ordered = sorted(groups, key=lambda g: g.id)
-    first = ordered[0] if ordered else Group()
+    first = ordered[0] if ordered else _NOTHING
     labels: Labels = {}
     for source in (*(g.labels for g in ordered), facts.labels):
         merge_labels(labels, source)
-    recorded = min((g for g in ordered if g.recorded_ns), key=lambda g: g.recorded_ns, default=Group())
+    recorded = min((g for g in ordered if g.recorded_ns), key=lambda g: g.recorded_ns, default=_NOTHING)
     due = [g.due_ns for g in ordered if g.due_ns]
     new = () if facts.evidence is None else (facts.evidence,)
     return Group(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 Labels = dict[str, dict[str, list[Any]]]
@@ -201,8 +201,14 @@ class Group:
     seen: tuple[int, int, int] = (0, 0, 0)
 
     def changed(self, **fields: Any) -> Group:
-        """Return a copy with *fields* replaced."""
-        return replace(self, **fields)
+        """Return a copy with *fields* replaced; several for each webhook, which is why it is not `dataclasses.replace`."""
+        copy = Group(*[fields.pop(name, getattr(self, name)) for name in _GROUP_FIELDS])
+        if fields:
+            raise TypeError(f"a group has no {', '.join(fields)}")
+        return copy
+
+
+_GROUP_FIELDS: Final = tuple(Group.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,17 @@ unnoticed, as the process goes on writing to what nobody can find: each use look
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
-import resource
-import shutil
 import sqlite3
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from otel_revenue._guard import logger
 from otel_revenue.errors import StoreBusy, StoreError, StoreFull, StoreTooNew
+
+from .sqlite_repair import identity, move_aside, no_space, put_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,10 +27,6 @@ if TYPE_CHECKING:
 
 LAYOUT: Final = 1
 """Version of the file's layout, kept in `PRAGMA user_version`; migrations only go forward."""
-
-_RESCUE_S: Final = 5.0
-"""For how long a request may be kept waiting while a deleted ledger is written anew from what is still open."""
-_NEARLY_FULL: Final = 64 * 1024
 
 
 def _statements() -> dict[str, str]:
@@ -139,7 +133,7 @@ class SqliteFile:
                 raise StoreBusy("another thread holds the store")
             if self._connection is not current:  # closed, or put right, while we waited
                 current.lock.release()
-            elif current.file != _identity(self._path):
+            elif current.file != identity(self._path):
                 self._orphan = current.raw
                 self._connection = None
                 current.lock.release()
@@ -171,13 +165,13 @@ class SqliteFile:
                     if orphan is not None:
                         with contextlib.suppress(sqlite3.Error):
                             orphan.close()
-                self._connection = _Connection(raw, _identity(self._path))
+                self._connection = _Connection(raw, identity(self._path))
             return self._connection
         finally:
             self._opening.release()
 
     def _explained(self, error: StoreError) -> StoreError:
-        full = isinstance(error, _Unsure) and self._path is not None and _no_space(self._path)
+        full = isinstance(error, _Unsure) and self._path is not None and no_space(self._path)
         return StoreFull("no space left for the store") if full else StoreError(str(error))
 
     def _connect(self) -> sqlite3.Connection:
@@ -185,52 +179,17 @@ class SqliteFile:
         if self._path is None:
             return _prepared(None, self._busy_s)
         if self._orphan is not None:
-            self._put_back(self._path, self._orphan)
-        file = _identity(self._path)
+            put_back(self._path, self._orphan, LAYOUT)
+        file = identity(self._path)
         if self._damaged_file is None or self._damaged_file != file:
             try:
                 return _prepared(self._path, self._busy_s)
             except sqlite3.DatabaseError as error:
                 if not _is_damage(error):
                     raise
-        self._move_aside(self._path, file)
+        move_aside(self._path, file)
         self._damaged_file = None
         return _prepared(self._path, self._busy_s)
-
-    def _put_back(self, path: Path, orphan: sqlite3.Connection) -> None:
-        """Where the open file was deleted, write it anew: all of it can still be read through the open connection."""
-        saved = False
-        with _repairing(path):
-            replaced = path.exists() and path.stat().st_size > 0
-            if not replaced:
-                saved = _copied(orphan, path)
-        logger.critical(
-            "otel-revenue: the ledger %s was %s while it was in use. %s",
-            path,
-            "replaced" if replaced else "deleted",
-            "What is there now is used; payments that the old file alone knew may be counted again."
-            if replaced
-            else "It was written anew, with all that was in it."
-            if saved
-            else "It could not be written anew: payments that waited in it are lost. Reconcile with Stripe.",
-        )
-
-    def _move_aside(self, path: Path, file: tuple[int, int] | None) -> None:
-        with _repairing(path):
-            if _identity(path) != file:
-                return  # another process has moved it already
-            moved = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
-            if moved.exists():
-                moved = moved.with_name(f"{moved.name}-{time.time_ns()}")
-            for suffix in ("", "-wal", "-shm"):
-                with contextlib.suppress(FileNotFoundError):
-                    Path(f"{path}{suffix}").rename(f"{moved}{suffix}")
-        logger.critical(
-            "otel-revenue: the ledger %s is damaged. It was moved to %s and a new one begun: payments that were waiting in "
-            "it are in that file alone. Keep it, and see docs/architecture.md, 'A damaged ledger'.",
-            path,
-            moved,
-        )
 
 
 class translated:  # noqa: N801 - reads as the statement that it is; a class, as it stands around every statement
@@ -335,80 +294,9 @@ def _set_patience(raw: sqlite3.Connection, seconds: float) -> None:
     raw.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 
-def _identity(path: Path | None) -> tuple[int, int] | None:
-    """Return which file *path* leads to; None when to none, or to one that was emptied."""
-    if path is None:
-        return None
-    try:
-        found = os.stat(path)  # noqa: PTH116 - on the path of every payment; Path.stat costs three times as much
-    except OSError:
-        return None
-    return (found.st_dev, found.st_ino) if found.st_size else None
-
-
-def _copied(orphan: sqlite3.Connection, path: Path) -> bool:
-    """Write what *orphan* can still read to *path*, whole or not at all; returns whether it did."""
-    until = time.monotonic() + _RESCUE_S
-
-    def in_time(_status: int, _remaining: int, _total: int) -> None:
-        if time.monotonic() > until:
-            raise TimeoutError
-
-    draft = path.with_name(f"{path.name}.rescue-{os.getpid()}")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
-        with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as target:
-            orphan.backup(target, pages=1024, progress=in_time)
-            if target.execute("PRAGMA user_version").fetchone()[0] != LAYOUT:
-                return False
-        for suffix in ("-wal", "-shm"):  # of the old file: SQLite would take them for the new one's
-            Path(f"{path}{suffix}").unlink(missing_ok=True)
-        _sync(draft)
-        draft.replace(path)
-        _sync(path.parent)
-    except (sqlite3.Error, OSError):
-        return False
-    finally:
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{draft}{suffix}").unlink(missing_ok=True)
-    return True
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-@contextlib.contextmanager
-def _repairing(path: Path) -> Iterator[None]:
-    """Let one process at a time put the file right."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
-
-
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
     text = str(error)
     return "not a database" in text or "image is malformed" in text or "malformed database schema" in text
-
-
-def _no_space(path: Path) -> bool:
-    """Whether an error of the disk was one of space: SQLite says so itself only where a write met it."""
-    with contextlib.suppress(OSError):
-        if shutil.disk_usage(path.parent).free < _NEARLY_FULL:
-            return True
-        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-        sizes = [file.stat().st_size for file in (path, Path(f"{path}-wal")) if file.exists()]
-        return limit != resource.RLIM_INFINITY and max(sizes, default=0) >= limit - _NEARLY_FULL
-    return False
 
 
 def _kind(text: str) -> str:

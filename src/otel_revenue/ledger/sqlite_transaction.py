@@ -32,6 +32,7 @@ class SqliteTransaction:
         self._groups: dict[int, Group | None] = {}
         self._written: dict[int, Group] = {}
         self._changed: dict[int, Group] = {}
+        self._new: set[int] = set()
         self._last_number = 0
 
     # -- payments -----------------------------------------------------------------------------------------------------
@@ -143,6 +144,7 @@ class SqliteTransaction:
             with translated():
                 self._last_number = self.raw.execute(SQL["last_number"]).fetchone()[0]
         self._last_number += 1
+        self._new.add(self._last_number)
         return self._last_number
 
     def _write(self, number: int, group: Group) -> None:
@@ -157,8 +159,8 @@ class SqliteTransaction:
             time.time_ns(),
             number,
         )
-        if not self.raw.execute(SQL["update_group"], values).rowcount:
-            self.raw.execute(SQL["insert_group"], values)
+        self.raw.execute(SQL["insert_group" if number in self._new else "update_group"], values)
+        self._new.discard(number)
         before = self._written.get(number)
         for cut, ids, known in (
             (0, group.aliases, before.aliases if before else ()),
@@ -172,6 +174,7 @@ class SqliteTransaction:
     def _remove(self, number: int) -> int:
         self._groups[number] = None
         self._changed.pop(number, None)
+        self._new.discard(number)
         self._written.pop(number, None)
         self.raw.execute(SQL["drop_aliases"], (number,))
         return self.raw.execute(SQL["drop_group"], (number,)).rowcount

@@ -22,6 +22,7 @@ import pytest
 from otel_revenue.errors import StoreBusy, StoreError, StoreFull, StoreTooNew
 from otel_revenue.ledger.ledger import Ledger
 from otel_revenue.ledger.sqlite import LAYOUT, SqliteStore
+from otel_revenue.ledger.sqlite_repair import move_aside
 from otel_revenue.ledger.store import NewRow
 from support.ledger_worker import encode, some_flows, take_all
 from support.till import HOUR, NOW_NS, RULES
@@ -230,12 +231,11 @@ def test_of_two_that_meet_the_damage_one_moves_it(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"no database " * 1000)
     file = (path.stat().st_dev, path.stat().st_ino)
-    first, second = SqliteStore(path), SqliteStore(path)
-    add(first, "new")
-    second._damaged_file = file
-    second._move_aside(path, file)
+    store = SqliteStore(path)
+    add(store, "new")
+    move_aside(path, file)
 
-    assert (["new"], 1) == (waiting(second), len(damaged_files(path)))
+    assert (["new"], 1) == (waiting(SqliteStore(path)), len(damaged_files(path)))
 
 
 @pytest.mark.parametrize("what", ["file", "file and journal", "folder"])
