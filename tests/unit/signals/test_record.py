@@ -70,7 +70,8 @@ def test_what_leaves_can_be_encoded_and_read_again(name, values):
     """
     Every prepared event is encoded as OTLP, and reads back as the same attributes in the same types.
     """
-    clean, _ = record.prepare(name, {**EXAMPLES[name], **values})
+    required = {wire: EXAMPLES[name][wire] for wire, info in DECLARED[name].items() if info.required}
+    clean, _ = record.prepare(name, {**EXAMPLES[name], **values, **required})
     decoded = decode_log_record(record.encode(name, clean, time_ns=1, observed_ns=2, ids=(3, 4, 1)))
 
     assert (name, clean, [type(v) for v in clean.values()]) == (
