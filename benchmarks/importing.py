@@ -23,10 +23,13 @@ before = time.perf_counter()
 taken = time.perf_counter() - before
 print(json.dumps([taken * 1000, threading.active_count(), "stripe" in sys.modules]))
 """
+_AUTO: Final = "import opentelemetry.instrumentation.instrumentor, opentelemetry.instrumentation.utils, wrapt"
+_OURS: Final = "from otel_revenue.instrumentation import RevenueInstrumentor"
 _ADDED: Final = {
-    "otel-revenue": "from otel_revenue.instrumentation import RevenueInstrumentor",
-    "posthog": "import posthog",
-    "stripe": "import stripe",
+    "otel-revenue": (_SDK, _OURS),
+    "  where opentelemetry-instrument runs": (f"{_SDK}; {_AUTO}", _OURS),
+    "posthog": (_SDK, "import posthog"),
+    "stripe": (_SDK, "import stripe"),
 }
 
 
@@ -36,7 +39,7 @@ def importing(folder: Path, *, rounds: int) -> list[Table]:
     threads, brings_stripe = 1, False
     for number in range(rounds + 1):
         for name in random.sample(list(_ADDED), len(_ADDED)):
-            code = _CODE.format(sdk=_SDK, adds=_ADDED[name])
+            code = _CODE.format(sdk=_ADDED[name][0], adds=_ADDED[name][1])
             run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder)
             milliseconds, alive, has_stripe = json.loads(run.stdout)
             if name == "otel-revenue":

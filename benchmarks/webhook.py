@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gc
+import hashlib
 import inspect
 import multiprocessing
 import os
@@ -29,7 +31,7 @@ _REST_S: Final = 0.004
 _WARM: Final = 10
 
 Deliveries = dict[str, tuple[bytes, dict[str, str]]]
-"""By event type: the body, and which ids in it are to be made new."""
+"""By event type: the body, and the ids in it that are to be made new, with what tells them apart."""
 
 
 def webhook(folder: Path, *, rounds: int) -> list[Table]:
@@ -123,8 +125,8 @@ def captured() -> Deliveries:
         objects = {event["type"]: event for event in fake.events}
     kinds = ("checkout.session.completed", "payment_intent.succeeded")
     charge = objects[kinds[1]]["data"]["object"]["latest_charge"]
-    ids = {session.id: "cs", objects[kinds[0]]["data"]["object"]["payment_intent"]: "pi", charge: "ch"}
-    return {kind: (bodies[kind], {**ids, objects[kind]["id"]: kind[:2]}) for kind in kinds}
+    ids = {session.id: "session", objects[kinds[0]]["data"]["object"]["payment_intent"]: "intent", charge: "charge"}
+    return {kind: (bodies[kind], {**ids, objects[kind]["id"]: kind}) for kind in kinds}
 
 
 def _session_parameters() -> Any:
@@ -138,9 +140,10 @@ def _session_parameters() -> Any:
 
 
 def _renewed(body: bytes, ids: dict[str, str], number: int) -> bytes:
-    """Return the body with ids of its own: of the same length, and the same in both webhooks of a payment."""
-    for old in ids:
-        body = body.replace(old.encode(), f"{old[:-10]}{number:010d}".encode())
+    """Return the body with ids of its own: as random as Stripe's, of the same length, the same in both webhooks of a payment."""
+    for old, salt in ids.items():
+        fresh = base64.b32encode(hashlib.sha256(f"{salt}{number}".encode()).digest()).decode()[:14]
+        body = body.replace(old.encode(), f"{old[:-14]}{fresh}".encode())
     return body.replace(b'"order-1"', f'"order-{number}"'.encode())
 
 

@@ -131,6 +131,8 @@ class StripeListener:
             self._link(reading, taken)
 
     def _link(self, reading: Reading, taken: Taken | None) -> None:
+        if not spans.current_ids()[0]:
+            return  # outside of a trace there is nothing to show it on
         group = None if taken is None else taken.group
         labels = {} if group is None else group.labels
         if any(candidate[1] == "subscription_renewal" for candidate in labels.get("kind", {}).values()):

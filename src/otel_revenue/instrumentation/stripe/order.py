@@ -132,7 +132,8 @@ def _put_split(attributes: dict[str, Any], payment: Payment) -> None:
 
 def _alias(payment: Payment, name: str) -> str | None:
     """Return an id that another object only referred to: a Session names its PaymentIntent before that is heard of."""
-    return min((a.id for a in payment.aliases if a.kind == _ALIASES.get(name)), default=None)
+    kind = _ALIASES.get(name)
+    return None if kind is None else min((a.id for a in payment.aliases if a.kind == kind), default=None)
 
 
 def _resolve(labels: Labels, name: str, sources: Sequence[str]) -> tuple[str, Any]:
@@ -146,7 +147,11 @@ def _from_request(labels: Labels, name: str, source: str) -> bool:
 
 def _lowest(labels: Labels, name: str) -> Any:
     candidates = labels.get(name)
-    return min(candidates.values(), key=lambda c: c[0])[1] if candidates else None
+    if not candidates:
+        return None
+    if len(candidates) == 1:  # as a rule
+        return next(iter(candidates.values()))[1]
+    return min(candidates.values(), key=lambda c: c[0])[1]
 
 
 def _source(labels: Labels, name: str) -> str:
