@@ -10,6 +10,8 @@ Source: opentelemetry-proto, logs/v1/logs.proto.
 
 from __future__ import annotations
 
+import functools
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +28,7 @@ MAX_RECORD: Final = 1024 * 1024
 """Bytes of one record; a larger one is rejected by itself, in the answer's `partial_success`."""
 
 _MAX_TIME: Final = 2**63 - 1
+_fixed64 = struct.Struct("<Q").unpack_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +117,10 @@ def _line(  # noqa: C901, PLR0912 - a call for each field would cost more than r
             tag = data[at]
             at += 1
         if tag == 0x59:  # observed_time_unix_nano
-            observed = int.from_bytes(data[at : at + 8], "little")
+            (observed,) = _fixed64(data, at)
             at += 8
         elif tag == 0x09:  # time_unix_nano
-            time = int.from_bytes(data[at : at + 8], "little")
+            (time,) = _fixed64(data, at)
             at += 8
         elif tag == 0x4A:  # trace_id
             trace_id = data[at + 1 : at + 17].hex() if data[at] == 16 else ""
@@ -133,7 +136,7 @@ def _line(  # noqa: C901, PLR0912 - a call for each field would cost more than r
             if size >= 0x80:
                 size, at = _varint(data, at - 1)
             if tag == 0x62:
-                name = data[at : at + size].decode()
+                name = (_quoted_name if size < 0x80 else _quoted_name.__wrapped__)(data[at : at + size])
             elif tag == 0x32:
                 add(data[at : at + size])
             at += size
@@ -144,10 +147,17 @@ def _line(  # noqa: C901, PLR0912 - a call for each field would cost more than r
             at = _skip(data, at, tag & 7)
     if not name:
         return ""
+    if time > _MAX_TIME or observed > _MAX_TIME:
+        time, observed = min(time, _MAX_TIME), min(observed, _MAX_TIME)
     return (
-        f'{{"n":{quoted(name)},"t":{min(time, _MAX_TIME)},"o":{min(observed, _MAX_TIME)},"i":"{trace_id}",'
-        f'"s":"{span_id}","v":{service},"a":{members.joined(attributes)}}}'
+        f'{{"n":{name},"t":{time},"o":{observed},"i":"{trace_id}","s":"{span_id}","v":{service},'
+        f'"a":{members.joined(attributes)}}}'
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _quoted_name(data: bytes) -> str:
+    return quoted(data.decode()) if data else ""
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

@@ -59,7 +59,7 @@ def _add(branch: Tree, node: SpanNode, one: TraceTree, names: Mapping[str, str])
     if node.kind == "INTERNAL" and node.name.endswith(_INNER) and not node.children and not node.events:
         return  # the web framework's message spans: dozens, and they say nothing
     label = Text.assemble(
-        (f"+{_time(node.start_ns - one.start_ns):>8}  ", "dim"),
+        (f"{_offset(node.start_ns - one.start_ns):>9}  ", "dim"),
         (f"{node.kind:<8} ", "dim"),
         (
             _clean(node.name),
@@ -104,6 +104,10 @@ def _money(attributes: Mapping[str, Any]) -> str:
         return f"{to_major(minor, currency):,} {currency}"
     except UnknownCurrency:
         return f"{minor:,} minor units of {_clean(currency)}"
+
+
+def _offset(ns: int) -> str:
+    return f"+{_time(ns)}" if ns >= 0 else f"-{_time(-ns)}"
 
 
 def _time(ns: int) -> str:
