@@ -75,6 +75,9 @@ def remarks(report: Report) -> list[str]:
     """Return what the reader must know about the numbers: what is in none of them, what is provisional, how fresh they are."""
     quality = report.quality
     lines = ["Deduplicated by event name and event_id. Currencies are never added to each other."]
+    for label, rows in (("country", report.countries), ("surface", report.surfaces)):
+        if report.payments and _all_unknown(rows):
+            lines.append(f"No payment of the period says a {label}: nothing is shown by {label}.")
     if report.conversion.of:
         lines += _on_conversion(report)
     said = (
@@ -139,8 +142,9 @@ def _money(report: Report) -> Iterator[Table]:
         )  # fmt: skip
     yield table
     yield _revenue("Payment kinds", "kind", report.payment_kinds)
-    yield _revenue("Revenue by country", "country", report.countries)
-    yield _revenue("Revenue by surface", "surface", report.surfaces)
+    for label, rows in (("country", report.countries), ("surface", report.surfaces)):
+        if not _all_unknown(rows):
+            yield _revenue(f"Revenue by {label}", label, rows)
 
 
 def _funnel(report: Report) -> Iterator[Table]:
@@ -167,8 +171,13 @@ def _funnel(report: Report) -> Iterator[Table]:
     table = _table(f"{name}, {report.window_days} days", "", "started", "paid", "conversion")
     table.add_row("all orders", str(report.conversion.of), str(report.conversion.hits), share(report.conversion))
     for label, rows in (("country", report.conversion_by_country), ("surface", report.conversion_by_surface)):
-        _add_shares(table, label, rows)
+        if not _all_unknown(rows):
+            _add_shares(table, label, rows)
     yield table
+
+
+def _all_unknown(rows: Sequence[Revenue] | Sequence[Share]) -> bool:
+    return {row.label for row in rows} <= {"unknown"}
 
 
 def _add_shares(table: Table, label: str, rows: Sequence[Share]) -> None:

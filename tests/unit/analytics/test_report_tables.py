@@ -100,6 +100,17 @@ def test_long_lists_are_cut_and_still_add_up() -> None:
     assert "8.00" in text
 
 
+def test_a_table_of_unknown_alone_is_one_line() -> None:
+    """
+    Where no payment says a surface, a sentence says so in place of a table that repeats the total.
+    """
+    without, with_one = printed(report([paid("a")])), printed(report([paid("a"), paid("b", surface="home")]))
+
+    assert "No payment of the period says a surface" in without
+    assert "Revenue by surface" not in without
+    assert "Revenue by surface" in with_one
+
+
 def test_labels_do_not_command_the_terminal() -> None:
     """
     Markup in a shop's labels is printed as it is.
