@@ -326,6 +326,24 @@ def test_a_backlog_of_one_does_not_starve_the_other(tmp_path: Path, clock: Clock
     assert ["a", "b"] * 4 == order
 
 
+def test_who_answers_goes_first(tmp_path: Path, clock: Clock) -> None:
+    """
+    A destination that failed the last time, and may hang again, is tried behind those that answer.
+    """
+    store = SqliteStore(tmp_path / "ledger.sqlite3", destinations=("a", "b"))
+    order: list[str] = []
+    a = FarEnd(lambda orders: order.append("a") or Later("timeout", suspect=True), "a")
+    b = FarEnd(lambda orders: order.append("b") or Delivered(), "b")
+    worker = _worker(store, clock, a, b)
+    for n in range(2):
+        put(store, f"o{n}")
+        worker.run_once()
+        clock.advance(MAX_BACKOFF_S)
+    store.close()
+
+    assert ["a", "b", "b", "a"] == order
+
+
 @pytest.mark.swallow
 def test_a_bug_in_a_sender_is_no_loss(store: SqliteStore, clock: Clock) -> None:
     """

@@ -101,6 +101,17 @@ def test_a_refused_event_is_kept(store: SqliteStore, spool: Spool, clock: Clock,
     )
 
 
+def test_after_a_bad_event_requests_grow_again(store: SqliteStore, spool: Spool, clock: Clock) -> None:
+    """
+    One bad event does not leave the spool with one event per request.
+    """
+    _append(spool, "bad", *[f"o{n}" for n in range(1000)])
+    far_end = FarEnd(refusing("bad"))
+    _run(_worker(store, spool, clock, far_end), clock, passes=4, step_s=0)
+
+    assert (1000, True) == (len(far_end.taken), len(far_end.requests) < 40)
+
+
 def test_a_refused_event_is_given_to_whom_asks_for_it(store: SqliteStore, spool: Spool, clock: Clock) -> None:
     """
     With `on_refused` that function keeps the event.
@@ -147,6 +158,26 @@ def test_a_refused_event_stays_until_it_can_be_kept(store: SqliteStore, spool: S
     _run(worker, clock, passes=3, step_s=2)
 
     assert (([], True), ["o1"], ids("bad")) == (before, far_end.taken, set(waiting(store, ASIDE)))
+
+
+def test_what_is_kept_of_a_refused_batch_is_not_kept_again(store: SqliteStore, spool: Spool, clock: Clock) -> None:
+    """
+    Where the store fails in the middle of a batch that was refused as a whole, it goes on behind what it has kept.
+    """
+    _append(spool, "o0", "o1", "o2")
+    kept: list[bytes] = []
+
+    def keep(destination: str, frame: bytes, reason: str) -> None:
+        if len(kept) == 1 and not failed:
+            failed.append(True)
+            raise StoreBusy("locked")
+        kept.append(frame)
+
+    failed: list[bool] = []
+    far_end = FarEnd(lambda orders: Refused("partial success: rejected", each=True))
+    _run(_worker(store, spool, clock, far_end, on_refused=keep), clock, passes=3, step_s=2)
+
+    assert [record(order) for order in ("o0", "o1", "o2")] == kept
 
 
 def test_an_event_that_always_fails_gives_way(store: SqliteStore, spool: Spool, clock: Clock) -> None:

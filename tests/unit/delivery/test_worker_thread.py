@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -140,13 +141,31 @@ def test_flush_ignores_the_back_off_once(store: SqliteStore) -> None:
     assert ([False, False, True], 3) == (results, len(far_end.requests))
 
 
+def test_flush_tries_a_dead_destination_once_beside_a_long_backlog(tmp_path: Path) -> None:
+    """
+    While a flush works off what one destination takes, another that is dead is not knocked at again and again.
+    """
+    store = SqliteStore(tmp_path / "ledger.sqlite3", destinations=("dead", "fine"), busy_s=5)
+    put(store, *[f"o{n}" for n in range(26_000)])
+    dead, fine = FarEnd(lambda orders: Later("http 503", 3000.0), "dead"), FarEnd(name="fine")
+    worker = _worker(store, dead, fine)
+    worker.run_once()
+    before = len(dead.requests)
+    done = worker.flush(LONG)
+    during = len(dead.requests) - before
+    worker.stop(0)
+    store.close()
+
+    assert (False, 26_000, 1) == (done, len(fine.taken), during)
+
+
 def test_flush_is_false_while_anything_waits(store: SqliteStore) -> None:
     """
     What another process has leased is not delivered yet: a flush does not claim that it is.
     """
     put(store, "o0")
-    store.claim("otlp", limit=1, now_ns=2**62, lease_ns=10**15)
-    worker = _worker(store, FarEnd())
+    store.claim("otlp", limit=1, now_ns=time.time_ns(), lease_ns=600 * 10**9)
+    worker = _worker(store, FarEnd(), lease_s=600.0)
     leased = worker.flush(LONG)
     worker.stop(LONG)
 
