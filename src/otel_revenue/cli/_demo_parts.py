@@ -159,12 +159,17 @@ def _answers(session: requests.Session, url: str) -> bool:
 
 @contextlib.contextmanager
 def signals_raise() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP leave the block as `SystemExit`, so that what was begun in it is ended in order."""
+    """
+    Let SIGTERM and SIGHUP leave the block as `SystemExit`, so that what was begun in it is ended in order.
+
+    One that is ignored stays so: `nohup` means it.
+    """
 
     def leave(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    heard = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, leave) for number in heard}
     try:
         yield
     finally:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from ._demo_buyers import Buyer, Walk
 
-DRAIN_S: Final = 30.0
-"""How long the shop may take over the webhooks that are under way when the last buyer has gone."""
+DRAIN_S: Final = 15.0
+"""In so many seconds the shop must take at least one of the webhooks that are under way when the last buyer has gone."""
 
 _FORGOTTEN: Final = ("OTEL_", "STRIPE_", "SHOP_", "UVICORN_", "WEB_CONCURRENCY")
 _PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy", "ftp_proxy"})
@@ -196,9 +196,18 @@ class Scene:
         Raises:
             PartFailed: it could not.
         """
-        answer = self._ask("POST", "drain", timeout=DRAIN_S)
-        if "error" in answer:
-            raise PartFailed(f"The shop did not take its webhooks: {answer['error']}.")
+        before = self._pending()
+        while "error" in self._ask("POST", "drain", timeout=DRAIN_S):
+            self.check()
+            pending = self._pending()
+            if pending >= before:
+                raise PartFailed(
+                    f"The shop does not take its webhooks: {pending} are still under way.{self.complaints()}"
+                )
+            before = pending
+
+    def _pending(self) -> int:
+        return int(self._ask("GET", "traffic")["pending"])
 
     # -- what is known afterwards --------------------------------------------------------------------------------------
 

@@ -101,8 +101,8 @@ class Show:
             self._line(f"  {number:>4}  {fate.value}")
         lost = f"; {traffic.gave_up} never arrived" if traffic.gave_up else ""
         self._line(
-            f"Stripe sent {traffic.events} events in {traffic.deliveries} webhooks: {traffic.doubled} came more than once, "
-            f"{traffic.late} after a younger one{lost}."
+            f"Stripe sent {traffic.events} events in {traffic.deliveries} webhooks: {traffic.doubled} of them more than once, "
+            f"{traffic.late} out of order{lost}."
         )
 
     def report(self, report: Report) -> None:

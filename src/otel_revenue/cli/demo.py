@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ._demo_show import Show
 
 SETTLE_S = 45.0
-"""How long the demo waits, after the last webhook, for payments on hold (10 s by default) and for delivery."""
+"""How long the demo waits for the next payment to become known: holds (10 s by default) and delivery take their time."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -96,14 +96,18 @@ def _let_them_buy(arguments: argparse.Namespace, scene: Scene, show: Show) -> Wa
 
 
 def _wait_for(scene: Scene, expected: int, advance: Callable[[int], None]) -> None:
-    deadline = time.monotonic() + SETTLE_S
-    while time.monotonic() < deadline:
+    before, deadline = -1, 0.0
+    while True:
         scene.check()
         known = sum(row.count for row in scene.known().values())
         advance(min(known, expected))
+        if known > before:
+            before, deadline = known, time.monotonic() + SETTLE_S
         if known >= expected:
             # Room for one too many to show itself, and for the last spans to arrive.
             time.sleep(1.5)
+            return
+        if time.monotonic() > deadline:
             return
         time.sleep(0.25)
 
@@ -181,8 +185,10 @@ def shop_file(named: Path | None) -> Path:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    if not 1 <= arguments.buyers <= 5000:
-        raise ConfigError(f"--buyers {arguments.buyers}: expected a number from 1 to 5000")
+    from ._demo_buyers import Fate
+
+    if not len(Fate) <= arguments.buyers <= 5000:
+        raise ConfigError(f"--buyers {arguments.buyers}: expected a number from {len(Fate)} to 5000, one of each kind")
     if not 0 <= arguments.pace <= 100:
         raise ConfigError(f"--pace {arguments.pace}: expected a number from 0 to 100")
 

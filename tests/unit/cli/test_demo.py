@@ -22,7 +22,7 @@ from otel_revenue.testing.fake_stripe.summary import Traffic
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--buyers", "0"], "--buyers 0: expected a number from 1 to 5000"),
+        (["--buyers", "7"], "--buyers 7: expected a number from 8 to 5000, one of each kind"),
         (["--pace", "-1"], "--pace -1.0: expected a number from 0 to 100"),
         (["--pace", "nan"], "--pace nan: expected a number from 0 to 100"),
         (["--shop", "/nowhere/shop.py"], "name a copy of it with --shop FILE"),
@@ -30,7 +30,7 @@ from otel_revenue.testing.fake_stripe.summary import Traffic
         (["--keep", "{folder}"], "not empty"),
         (["--keep", "{folder}/my-shop.py/x"], "no such folder can be made"),
     ],
-    ids=["nobody", "backwards", "no number", "no shop", "no module", "old data", "no folder"],
+    ids=["too few", "backwards", "no number", "no shop", "no module", "old data", "no folder"],
 )
 def test_what_cannot_be_done_is_said_before_anything_starts(tmp_path, capsys, words, said):
     """
@@ -128,6 +128,22 @@ def test_the_wait_ends_when_the_payments_are_known(monkeypatch):
     demo._wait_for(SimpleNamespace(check=lambda: None, known=lambda: next(answers)), 3, seen.append)
 
     assert [0, 1, 3] == seen
+
+
+def test_the_wait_ends_when_nothing_comes_any_more(monkeypatch):
+    """
+    A payment that never becomes known does not keep the demo for ever; one that is slow, but comes, is waited for.
+    """
+    clock = iter(range(0, 10**6, 20))
+    monkeypatch.setattr(demo.time, "sleep", lambda _: None)
+    monkeypatch.setattr(demo.time, "monotonic", lambda: next(clock))
+    seen = []
+    answers = iter([*({"EUR": Sum(n, 5)} for n in (0, 0, 1, 1, 2)), *({"EUR": Sum(2, 5)} for _ in range(99))])
+    demo._wait_for(SimpleNamespace(check=lambda: None, known=lambda: next(answers)), 3, seen.append)
+
+    assert [0, 0, 1, 1] == seen[:4]
+    assert 2 == seen[-1]
+    assert len(seen) < 15
 
 
 def test_arguments_have_defaults():

@@ -106,6 +106,21 @@ def test_sigterm_ends_what_was_begun():
     assert (128 + signal.SIGTERM, before) == (left.value.code, signal.getsignal(signal.SIGTERM))
 
 
+def test_nohup_is_respected():
+    """
+    A signal that the user has switched off ends nothing.
+    """
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals_raise():
+            os.kill(os.getpid(), signal.SIGHUP)
+            inside = signal.getsignal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+    assert signal.SIG_IGN == inside
+
+
 def test_a_part_that_dies_shows_the_end_of_its_log(tmp_path):
     """
     When a part cannot start, the user reads why.
