@@ -41,12 +41,11 @@ _ROUNDS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    """When to run again (ns; None: when woken), whether nothing is left that is due, whether to go on at once, and in a hurry."""
+    """When to run again (ns; None: when woken), whether nothing is left that is due, and whether to go on at once."""
 
     next_ns: int | None = None
     drained: bool = False
     more: bool = False
-    hurried: bool = False
 
 
 class Worker:
@@ -97,6 +96,7 @@ class Worker:
         self._started = 0
         self._finished = 0
         self._last = _Pass()
+        self._hurried = False
 
     # -- from any thread --------------------------------------------------------------------------------------------
 
@@ -165,7 +165,9 @@ class Worker:
                 with self._state:
                     self._started += 1
                     # Once for each flush: a destination that just failed is not knocked at with every pass of a backlog.
-                    hurry = self._hurry > 0 and not (self._last.more and self._last.hurried)
+                    hurried = self._hurried and self._last.more
+                    hurry = self._hurry > 0 and not hurried
+                    self._hurried = hurry or hurried
                 result = _Pass()
                 with guard("delivery.worker"):
                     result = self._pass(hurry=hurry)
@@ -217,7 +219,7 @@ class Worker:
         if more:
             wanted.append(now_ns)
         drained = not waiting and not more and not self._stopping
-        return _Pass(min((w for w in wanted if w), default=None), drained, bool(more) and not self._stopping, hurry)
+        return _Pass(min((w for w in wanted if w), default=None), drained, bool(more) and not self._stopping)
 
     def _tick(self, tick: Tick, now_ns: int) -> int | None:
         with guard("delivery.chore"):
