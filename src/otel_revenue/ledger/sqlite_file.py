@@ -240,7 +240,10 @@ def _prepared(path: Path | None, busy_s: float) -> sqlite3.Connection:
 def _opened(path: Path | None, busy_s: float) -> sqlite3.Connection:
     if path is not None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # ids and amounts are nobody else's business
+        # Ids and amounts are nobody else's business. Only where it is new: to close any descriptor of a file drops all of
+        # the process's locks on it, and SQLite would take another connection of this process for dead.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     raw = sqlite3.connect(
         ":memory:" if path is None else path,
         timeout=busy_s,
