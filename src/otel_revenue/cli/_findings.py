@@ -15,6 +15,7 @@ from opentelemetry import metrics, trace
 from otel_revenue import config
 from otel_revenue.runtime import active
 from otel_revenue.runtime.plan import SDK, make_plan
+from otel_revenue.signals import resource as resources
 from otel_revenue.signals import sdk
 
 from . import _store
@@ -150,7 +151,7 @@ def look(environ: Mapping[str, str], store: str | None, now_ns: int) -> Around:
     settings = _store.with_store(settings, store)
     live = _live()
     resource = getattr(getattr(live.tracer, "resource", None), "attributes", None) if live else None
-    stated = _Stated({"service.name": _store.service_name(environ, resource)})
+    stated = _Stated({"service.name": resources.service_name(environ, resource)})
     return Around(
         environ=environ,
         settings=settings,

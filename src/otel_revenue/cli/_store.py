@@ -16,7 +16,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
 from otel_revenue import config
 from otel_revenue.errors import ConfigError, StoreError, StoreTooNew
@@ -64,16 +63,6 @@ class Place:
     because: str
 
 
-def service_name(environ: Mapping[str, str], resource: Mapping[str, Any] | None = None) -> str:
-    """Return the service's name as the application's resource has it: the live one's, else as the SDK would make it."""
-    name = (resource or {}).get("service.name") or environ.get("OTEL_SERVICE_NAME")
-    if not name:
-        pairs = (pair.partition("=") for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
-        stated = {unquote(key.strip()): unquote(value.strip()) for key, _, value in pairs}
-        name = stated.get("service.name") or resources.UNKNOWN_SERVICE
-    return str(resources.allowed({"service.name": str(name)})["service.name"])
-
-
 def with_store(settings: Settings, named: str | None) -> Settings:
     """
     Return *settings* with the store that `--store` names: a folder, `sqlite:///path`, or the ledger's file itself.
@@ -110,7 +99,7 @@ def find(
         ConfigError: *named* is no place.
     """
     settings = with_store(settings or config.load(environ)[0], named)
-    name = service_name(environ, resource)
+    name = resources.service_name(environ, resource)
     ledger, folder = places(settings, name, environ)
     if named:
         because = "--store"

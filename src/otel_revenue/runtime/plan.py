@@ -80,7 +80,7 @@ def make_plan(
         logs = False
     attributes = getattr(getattr(tracer_provider, "resource", None), "attributes", None) or {}
     resource = resources.allowed(
-        {"service.name": environ.get("OTEL_SERVICE_NAME") or resources.UNKNOWN_SERVICE, **attributes},
+        {**attributes, "service.name": resources.service_name(environ, attributes)},
         environ.get("OTEL_RESOURCE_ATTRIBUTES", ""),
     )
     ledger, folder = places(settings, str(resource["service.name"]), environ)

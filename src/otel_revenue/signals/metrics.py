@@ -49,7 +49,7 @@ class Instruments:
     The counters and gauges.
 
     *read* returns what the gauges show: `durable`, `held`, `waiting`, `aside`, `oldest_s`, `unconfirmed` (by currency),
-    `spool_bytes`, `dropped`. It is called by the metric reader's thread, at its pace.
+    `spool_bytes`, `dropped`, `facts_lost`. It is called by the metric reader's thread, at its pace.
     """
 
     def __init__(self, meter: Meter, read: Read) -> None:
@@ -134,6 +134,12 @@ class Instruments:
             unit="By",
             description="Bytes of the spool lost to its size limit or to corruption.",
         )
+        meter.create_observable_counter(
+            "otel_revenue.facts.lost",
+            [self._lost],
+            unit="{fact}",
+            description="Facts and notes that neither store, disk nor memory could take.",
+        )
 
     def _failures(self, _: CallbackOptions) -> Iterable[Observation]:
         return [Observation(count, {"step": step}) for step, count in dict(_guard.failures).items()]
@@ -159,6 +165,12 @@ class Instruments:
             return [
                 Observation(count, {"outcome": outcome}) for outcome, count in self._read().get("delivery", {}).items()
             ]
+        return []
+
+    def _lost(self, _: CallbackOptions) -> Iterable[Observation]:
+        with _guard.guard("metrics"):
+            lost = self._read().get("facts_lost")
+            return [] if lost is None else [Observation(lost)]
         return []
 
     def _dropped(self, _: CallbackOptions) -> Iterable[Observation]:

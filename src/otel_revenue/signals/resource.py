@@ -22,6 +22,20 @@ _NAMES: Final = frozenset({"container.id", "container.name", "host.name", "host.
 UNKNOWN_SERVICE: Final = "unknown_service"
 
 
+def service_name(environ: Mapping[str, str], attributes: Mapping[str, Any] | None = None) -> str:
+    """
+    Return the service's name: the live resource's, else as the SDK would make it from the environment.
+
+    It names the default folder of the store, so application and command line must agree on it.
+    """
+    name = (attributes or {}).get("service.name") or environ.get("OTEL_SERVICE_NAME")
+    if not name:
+        pairs = (pair.partition("=") for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
+        stated = {unquote(key.strip()): unquote(value.strip()) for key, _, value in pairs}
+        name = stated.get("service.name") or UNKNOWN_SERVICE
+    return str(allowed({"service.name": str(name)})["service.name"])
+
+
 def allowed(attributes: Mapping[str, Any], named: str = "") -> dict[str, Any]:
     """
     Return the attributes that go along.

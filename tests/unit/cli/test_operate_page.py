@@ -28,6 +28,7 @@ def test_the_table_of_metrics_is_that_of_the_code() -> None:
         "unconfirmed": {"EUR": 4999},
         "delivery": {"delivered": 1},
         "dropped": {"limit": 0},
+        "facts_lost": 0,
     }
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False)
