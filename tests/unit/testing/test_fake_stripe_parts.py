@@ -138,6 +138,7 @@ def sent(event: str, *, endpoint: str = "a", status: int = 200, gave_up: bool = 
     [
         pytest.param([], Traffic(0, 0, 0, 0, 0, 0), id="none"),
         pytest.param([sent("1"), sent("2"), sent("3")], Traffic(3, 3, 0, 0, 0, 0), id="in order"),
+        pytest.param([sent("of another fake")], Traffic(1, 1, 0, 0, 0, 0), id="unknown"),
         pytest.param([sent("2"), sent("1"), sent("3")], Traffic(3, 3, 0, 1, 0, 0), id="one late"),
         pytest.param([sent("3"), sent("1"), sent("2")], Traffic(3, 3, 0, 2, 0, 0), id="two late"),
         pytest.param([sent("1"), sent("2"), sent("1")], Traffic(2, 3, 1, 0, 0, 0), id="a late copy is no late event"),
