@@ -216,3 +216,14 @@ def test_a_sum_beyond_64_bits_is_set_aside() -> None:
 
     assert [] == till.close_day()
     assert ["amount_too_large"] == [note.reason for note in till.store.set_asides()]
+
+
+def test_what_is_known_to_be_another_payment_is_no_twin() -> None:
+    """An invoice that is known to be paid by another intent is not taken for an intent that is alike."""
+    a, b = flows.subscription_first(1), flows.subscription_first(2)
+    link_a, bill_a, pi_b = a.events[5], a.events[3], b.events[1]
+    expected = sorted([(a.canonical, 2900, "EUR"), (pi_b["data"]["object"]["id"], 2900, "EUR")])
+
+    assert {tuple(expected)} == {
+        tuple(play(order)) for order in itertools.permutations((link_a, bill_a, pi_b)) if order.index(link_a) < 2
+    }
