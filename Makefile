@@ -32,7 +32,7 @@ lint: setup ## ruff, mypy, import contracts, generated files
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-timing > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@$(BIN)/lint-imports --no-logo > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@$(BIN)/python tools/generate.py --check
 
 check-versions: setup stripe-versions ## the Stripe hooks against every supported generation of stripe

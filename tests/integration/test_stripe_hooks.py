@@ -19,6 +19,8 @@ from urllib.parse import parse_qsl
 import pytest
 import requests
 import stripe
+import stripe._api_requestor
+import stripe._webhook
 from opentelemetry import baggage, trace
 from opentelemetry import context as otel_context
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -27,8 +29,6 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-import stripe._api_requestor
-import stripe._webhook
 from otel_revenue.instrumentation.stripe.hooks import ApiAnswer, ApiCall, Hooks, install
 from otel_revenue.instrumentation.stripe.metadata import inject
 
@@ -298,7 +298,7 @@ def test_an_error_answer_stays_as_it_is(case: str, server: Server, bench: Bench)
 
     assert (type(plain.value), str(plain.value)) == (type(raised.value), str(raised.value))
     (span,) = bench.spans()
-    found = {k: v for k, v in span.attributes.items() if k == "error.type" or "code" in k and k.startswith("stripe")}
+    found = {k: v for k, v in span.attributes.items() if k == "error.type" or ("code" in k and k.startswith("stripe"))}
     assert expected == found
     assert status == span.attributes["http.response.status_code"]
     assert (StatusCode.ERROR if failed else StatusCode.UNSET) is span.status.status_code

@@ -11,7 +11,7 @@ import enum
 import zlib
 from typing import Any, Final, TypeVar
 
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 
 from otel_revenue.errors import RevenueError
 

@@ -13,7 +13,7 @@ import base64
 import json
 from typing import Any, Final
 
-from google.protobuf import json_format  # type: ignore[import-untyped]
+from google.protobuf import json_format
 
 from .body import Refused
 
