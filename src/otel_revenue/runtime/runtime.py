@@ -19,8 +19,6 @@ from otel_revenue._guard import guard
 from otel_revenue.errors import SchemaError, StoreError
 from otel_revenue.ledger.model import merge_labels
 from otel_revenue.ledger.store import NewRow
-from otel_revenue.privacy.clip import clip_text
-from otel_revenue.privacy.values import scrub
 from otel_revenue.signals import bound, record, spans
 from otel_revenue.signals.metrics import Instruments
 
@@ -186,20 +184,16 @@ class Runtime:
         """Keep what the application knows about the order of the current request."""
         clean = self._masked(values)
         self.show_context(clean)
-        return bound.bind(self.servers, clean)
+        return bound.bind(self.servers, {name: clean[name] for name in bound.NAMES if name in clean})
 
     def clean_text(self, text: str) -> str | None:
         """Return text of Stripe's as it may be stored, None where it looks like personal data and nothing else is left of it."""
         return record.clean_id(text)
 
     def _masked(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        clean = {name: clip_text(scrub(value)) if isinstance(value, str) else value for name, value in values.items()}
-        for name in ("order_id", "journey_id"):
-            if name in values and (text := record.clean_id(str(values[name]))) is not None:
-                clean[name] = text
-            elif name in clean:
-                del clean[name]
-                self.instruments.refused.add(1, {"attribute": name})
+        clean, refused = record.context(values)
+        for name in refused:
+            self.instruments.refused.add(1, {"attribute": name})
         return clean
 
     def _clean(

@@ -101,7 +101,7 @@ def checked(values: Mapping[str, Any]) -> dict[str, Any]:
             raise SchemaError(f"bind: there is no attribute {name!r}; known are {', '.join(NAMES)} and subtotal")
         if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
             raise SchemaError(f"bind: {name} must be text, or an integer that becomes text")
-        result[name] = str(value)
+        result[name] = str(value).upper() if name == "country" else str(value)
     return result
 
 

@@ -146,6 +146,10 @@ _RULES: Final[dict[str, dict[str, tuple[Check, Callable[[Any], bytes]]]]] = {
     for name, fields in EVENTS.items()
 }
 
+_COMMON: Final = {
+    key: rule for key, rule in _RULES["order.paid"].items() if all(key in rules for rules in _RULES.values())
+}
+
 _VERSION: Final = otlp.encoder("schema_version", "code")(SCHEMA_VERSION)
 
 
@@ -200,6 +204,26 @@ def _walk(
             continue
         clean[key] = checked
         encoded[key] = rule[1](checked)
+
+
+def context(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """
+    Return the keys that every event may carry, clean, as they may stand on the request's span; and the names of those whose
+    values may not leave. Other names are passed over.
+    """
+    clean: dict[str, Any] = {}
+    refused: list[str] = []
+    for key, value in values.items():
+        rule = _COMMON.get(key)
+        if rule is None or value is None:
+            continue
+        checked = rule[0](value)
+        if checked is None:
+            refused.append(key)
+        else:
+            clean[key] = checked
+    _derived(clean, values)
+    return clean, refused
 
 
 def _derived(clean: dict[str, Any], attributes: Mapping[str, Any]) -> tuple[str, ...]:

@@ -315,3 +315,26 @@ def test_the_memo_of_clean_ids_is_bounded():
         record.clean_id(f"order-{i}" + "x" * (i % 400))
 
     assert (True, True) == (len(record._clean_ids) <= record._CLEAN_MEMO_LIMIT, max(map(len, record._clean_ids)) < 255)
+
+
+@pytest.mark.parametrize(
+    ("values", "clean", "refused"),
+    [
+        ({"order_id": "o-1", "tier": "pro"}, {"order_id": "o-1", "tier": "pro"}, []),
+        ({"tier": "for ada@example.com"}, {"tier": "for [email]"}, []),
+        ({"order_id": "ada@example.com"}, {}, ["order_id"]),
+        ({"country": "Germany"}, {}, ["country"]),
+        ({"country": None, "livemode": False}, {"livemode": False}, []),
+        (
+            {"subtotal_minor": 4900, "currency": "EUR"},
+            {"subtotal_minor": 4900, "currency": "EUR", "subtotal": 49.0},
+            [],
+        ),
+        ({"stripe.charge.id": "ch_1", "skus": ["a"], "ada@example.com": "x"}, {}, []),
+    ],
+)
+def test_the_context_of_a_request_passes_the_same_gate(values, clean, refused):
+    """
+    What an application binds stands on the request's span by the rules of the schema: declared, typed, masked.
+    """
+    assert (clean, refused) == record.context(values)
