@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpExporter
@@ -301,6 +301,7 @@ def test_the_protocol_is_chosen_as_the_sdk_chooses(environ: dict[str, str], prot
     assert (protocol, problems) == (read.protocol, len(read.problems))
 
 
+@settings(deadline=None)
 @given(st.text('aA1 \t,=%20%2C;"\\é-', max_size=60))
 def test_headers_are_parsed_as_the_api_parses_them(text: str) -> None:
     """
@@ -318,6 +319,7 @@ def test_headers_are_parsed_as_the_api_parses_them(text: str) -> None:
 NAMES = ("ENDPOINT", "PROTOCOL", "HEADERS", "TIMEOUT", "COMPRESSION", "INSECURE", "CERTIFICATE")
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([p + n for p in (ALL, LOGS) for n in NAMES]), st.text(max_size=30)))
 def test_reading_never_raises(environ: dict[str, str]) -> None:
     """

@@ -7,7 +7,7 @@ from email.utils import formatdate
 
 import grpc
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_revenue.delivery.outcome import (
@@ -27,6 +27,7 @@ from otel_revenue.delivery.outcome import (
 NOW = 1_800_000_000.0
 
 
+@settings(deadline=None)
 @given(st.integers(100, 999), st.none() | st.text(max_size=40))
 def test_every_status_has_an_outcome(status: int, retry_after: str | None) -> None:
     """
@@ -81,6 +82,7 @@ def test_retry_after_is_seconds_or_a_date(text: str | None, seconds: float | Non
     assert seconds == parse_retry_after(text, NOW)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.floats(0, 4e9))
 def test_retry_after_never_raises(text: str, now_s: float) -> None:
     """
@@ -91,6 +93,7 @@ def test_retry_after_never_raises(text: str, now_s: float) -> None:
     assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_S
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**6), st.floats(0, 1), st.none() | st.floats(0, MAX_RETRY_AFTER_S))
 def test_back_off_is_bounded_and_obeys_the_far_end(attempt: int, jitter: float, retry_after: float | None) -> None:
     """

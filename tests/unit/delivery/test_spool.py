@@ -43,7 +43,7 @@ FRAMES = st.lists(st.binary(min_size=1, max_size=3000), min_size=1, max_size=40)
 
 
 @given(frames=FRAMES, limit=st.integers(1, 7))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_frames_come_back_in_order(frames: list[bytes], limit: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     """
     What is appended is read, byte by byte, in order, over as many segments as it took.
@@ -204,7 +204,7 @@ def test_zeros_of_a_power_cut_are_no_frames(tmp_path: Path) -> None:
 
 
 @given(garbage=st.binary(max_size=400), keep=st.booleans())
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_any_file_is_survived(garbage: bytes, keep: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
     """
     Whatever bytes stand in a file of the folder, adoption and reading end, and our own frames go through.

@@ -8,7 +8,7 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope
@@ -81,6 +81,7 @@ def _encode(given_: dict[str, Any]) -> bytes:
     return otlp.encode_log_record(attributes=attributes, **rest)
 
 
+@settings(deadline=None)
 @given(RECORDS)
 def test_a_record_is_read_back_by_protobuf_exactly(values: dict[str, Any]) -> None:
     """
@@ -112,6 +113,7 @@ def test_a_record_is_read_back_by_protobuf_exactly(values: dict[str, Any]) -> No
     )
 
 
+@settings(deadline=None)
 @given(RECORDS)
 def test_decoding_is_the_inverse_of_encoding(values: dict[str, Any]) -> None:
     """
@@ -154,6 +156,7 @@ def test_a_time_that_otlp_cannot_hold_is_unknown(time_ns: int) -> None:
     assert (0, 0) == (parsed.time_unix_nano, parsed.observed_time_unix_nano)
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=2**63) | st.integers(max_value=-(2**63) - 1))
 def test_an_integer_beyond_64_bits_is_refused(value: int) -> None:
     """
@@ -170,6 +173,7 @@ RESOURCE_VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(TEXT, RESOURCE_VALUES, max_size=6))
 @example({"huge": 10**9000})
 @example({"tuple": ("a", None, 2**70)})
@@ -182,6 +186,7 @@ def test_a_resource_of_anything_is_encoded(attributes: dict[str, Any]) -> None:
     assert [_clean(key) for key in attributes] == [pair.key for pair in parsed.attributes]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(TEXT, TEXT | INT64 | st.booleans() | st.lists(TEXT | INT64, max_size=4), max_size=6))
 def test_a_resource_keeps_its_values(attributes: dict[str, Any]) -> None:
     """
@@ -194,6 +199,7 @@ def test_a_resource_keeps_its_values(attributes: dict[str, Any]) -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(RECORDS, max_size=5), st.dictionaries(TEXT, TEXT, max_size=3), TEXT, TEXT, TEXT)
 def test_a_request_is_its_records_in_order(
     records: list[dict[str, Any]], resource: dict[str, str], name: str, version: str, schema_url: str
@@ -254,6 +260,7 @@ MUTATED = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=2000) | MUTATED)
 @example(b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f")
 @example(b"\xff" * 12)
@@ -270,6 +277,7 @@ def test_arbitrary_bytes_are_a_value_error_or_a_value(data: bytes) -> None:
         assert isinstance(result, object)
 
 
+@settings(deadline=None)
 @given(INT64, st.text(max_size=40))
 def test_a_partial_success_is_read(rejected: int, message: str) -> None:
     """
