@@ -209,6 +209,16 @@ def test_a_refused_request_leaves_nothing_behind(fake: FakeStripe, shop: Shop) -
     assert before == (len(fake.events), len(shop.api.products.list({"limit": 100}).data), len(fake.sessions()))
 
 
+@pytest.mark.parametrize(("text", "status"), [("true", 200), ("True", 200), ("False", 200), ("yes", 400), ("1", 400)])
+def test_flags_are_taken_as_every_library_writes_them(fake: FakeStripe, text: str, status: int) -> None:
+    """
+    stripe-python 11 writes `True`, newer ones `true`; anything else is refused.
+    """
+    card = "amount=100&currency=eur&payment_method=pm_card_visa"
+
+    assert status == raw(fake, "POST", "/v1/payment_intents", f"{card}&confirm={text}").status_code
+
+
 # -- metadata ----------------------------------------------------------------------------------------------------------
 
 

@@ -108,9 +108,11 @@ def boolean(params: Mapping[str, Any], name: str, *, default: bool = False) -> b
     value = params.get(name)
     if value is None or value == "":
         return default
-    if value not in ("true", "false"):
+    # stripe-python 11 writes Python's True.
+    word = value.lower() if isinstance(value, str) else ""
+    if word not in ("true", "false"):
         raise invalid(f"Invalid boolean: {value}", param=name, executed=False)
-    return bool(value == "true")
+    return word == "true"
 
 
 def one_of(params: Mapping[str, Any], name: str, choices: Iterable[str]) -> str | None:
