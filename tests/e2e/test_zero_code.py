@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.receiver import wait_for
+from support.far_end import GrpcFarEnd, acknowledged
+from support.receiver import Receiver, wait_for
 from support.running_shop import SHOP, RunningShop
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_revenue.testing import FakeStripe
-    from support.receiver import Log, Receiver, Span
+    from support.receiver import Log, Span
 
 SERVER, CLIENT = 2, 3
 
@@ -182,3 +183,26 @@ def test_wrong_settings_are_loud_and_the_shop_serves(fake: FakeStripe, receiver:
 
         assert 'OTEL_REVENUE_HOLD="soon": expected seconds from 0 to 3600, for example 90' in shop.log
         assert "OTEL_REVENUE_ENRICH_HOLT: there is no such setting; did you mean OTEL_REVENUE_ENRICH_HOLD?" in shop.log
+
+
+def test_the_distros_own_defaults(fake: FakeStripe, tmp_path: Path) -> None:
+    """With nothing but an endpoint set the distro chooses gRPC: payments arrive there, too."""
+    with GrpcFarEnd(acknowledged) as far_end:
+        environ = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", "OTEL_EXPORTER_OTLP_PROTOCOL": ""}
+        shop = RunningShop(fake, tmp_path, f"http://127.0.0.1:{far_end.port}", environ=environ)
+        with shop:
+            fake.add_endpoint(f"{shop.url}/webhooks/stripe")
+            order = shop.order()
+            fake.pay(order["session_id"])
+            arrived = Receiver()
+
+            def paid() -> list[Log]:
+                arrived.logs.clear()
+                for body in list(far_end.bodies):
+                    arrived.take("/v1/logs", body)
+                return arrived.named("order.paid")
+
+            assert wait_for(lambda: bool(paid())), shop.log
+            shop.stop()
+
+    assert [order["order_id"]] == [event.attributes["order_id"] for event in paid()]
