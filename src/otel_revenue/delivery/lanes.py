@@ -15,7 +15,7 @@ import random
 import uuid
 from typing import TYPE_CHECKING, Final
 
-from otel_revenue._guard import guard, logger, report
+from otel_revenue._guard import guard, report
 from otel_revenue.errors import StoreError
 from otel_revenue.ledger.store import ASIDE, DONE, LATER, NewRow, Settlement
 from otel_revenue.signals.otlp_decode import decode_log_record
@@ -53,14 +53,6 @@ def _attempt(destination: Destination, records: Sequence[bytes], head: bytes) ->
     with guard("delivery.send"):
         return destination.send(records, head)
     return Later("a failure of ours", suspect=True)
-
-
-def _say_refused(name: str, reason: str) -> None:
-    logger.error(
-        "otel-revenue: %s refused an event for good (%s). It is kept: see `otel-revenue outbox list --state aside`.",
-        name,
-        reason,
-    )
 
 
 class OutboxLane:
@@ -122,7 +114,7 @@ class OutboxLane:
                 return Step.MORE, [Settlement(row.seq, LATER, 0, row.reason, counts=False) for row in batch]
             self._stats.set_aside += len(batch)
             progress.settled(row.seq for row in batch)
-            _say_refused(name, outcome.reason)
+            progress.refused(name, outcome.reason, now_ns)
             return Step.MORE, [Settlement(row.seq, ASIDE, reason=outcome.reason) for row in batch]
         self._stats.later += len(batch)
         counts = not isinstance(outcome, Held) and not progress.held
@@ -221,6 +213,7 @@ class SpoolLane:
                 progress.spool.narrow(sent, _REFUSED_BY)
                 return Step.MORE
             self._keep_refused(name, batch, outcome.reason)
+            progress.refused(name, outcome.reason, now_ns)
             return Step.MORE
         self._stats.later += sent
         alone = isinstance(outcome, Later) and outcome.suspect and sent == 1 and progress.failures >= _PATIENCE
@@ -242,7 +235,6 @@ class SpoolLane:
                 self._spool.commit(name, batch, done)
                 raise
             self._stats.set_aside += 1
-        _say_refused(name, reason)
         self._spool.commit(name, batch)
 
     def _keep(self, name: str, frame: bytes, reason: str) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 BATCH: Final = 512
 _SECOND: Final = 10**9
 _MOST_ALONE: Final = 1000
+_QUIET_NS: Final = 3600 * _SECOND
 _OUTAGE: Final = 3
 """Failures in a row after which an outage is said."""
 
@@ -54,6 +55,7 @@ class Progress:
         last_success_ns: when it last took something.
         last_error: the last reason, for people.
         outbox, spool: how many of each go into one request.
+        refused_ns: when it was last said that events are refused for good.
         alone: rows of the outbox that failed by themselves, perhaps for their content, and when each is tried again (ns).
     """
 
@@ -63,6 +65,7 @@ class Progress:
     held: str = ""
     last_success_ns: int = 0
     last_error: str = ""
+    refused_ns: int = 0
     outbox: Width = field(default_factory=Width)
     spool: Width = field(default_factory=Width)
     alone: dict[int, int] = field(default_factory=dict)
@@ -94,6 +97,19 @@ class Progress:
             logger.warning("otel-revenue: delivery to %s works again", name)
         self.failures, self.not_before_ns, self.wait_ns, self.held = 0, 0, 0, ""
         self.last_success_ns = now_ns
+
+    def refused(self, name: str, reason: str, now_ns: int) -> None:
+        """It refused something for good, which was kept. Said once an hour: a broken mapping refuses thousands."""
+        self.last_error = reason
+        if abs(now_ns - self.refused_ns) < _QUIET_NS:
+            return
+        self.refused_ns = now_ns
+        logger.error(
+            "otel-revenue: %s refused an event for good (%s). It is kept, and so are others that follow: see "
+            "`otel-revenue outbox list --state aside`, and the metric otel_revenue.outbox.set_aside.",
+            name,
+            reason,
+        )
 
     def failed(self, name: str, outcome: Later | Held, now_ns: int) -> None:
         """It must be left alone for a while: longer each time, and as long as it asks."""

@@ -236,6 +236,22 @@ def test_a_wrong_key_is_said_once_and_loudly(
     assert "HEADERS" in caplog.records[0].getMessage()
 
 
+def test_refusals_are_said_once_an_hour(store: SqliteStore, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Thousands of refused events make one line, and another one when it still happens an hour later.
+    """
+    put(store, *ORDERS)
+    worker = _worker(store, clock, FarEnd(refusing(*ORDERS, "later")))
+    with caplog.at_level(logging.INFO, "otel_revenue"):
+        _run(worker, clock, passes=5, step_s=1)
+        first = len(caplog.records)
+        clock.advance(3600)
+        put(store, "later")
+        worker.run_once()
+
+    assert (1, 2, 41) == (first, len(caplog.records), worker.stats.set_aside)
+
+
 def test_an_outage_is_said_once(store: SqliteStore, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """
     A long outage makes one line when it has lasted, and one when it is over.
