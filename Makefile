@@ -25,7 +25,7 @@ demo: setup-demo ## buyers walk through an unmodified shop, about a minute; SERV
 	@$(BIN)/otel-revenue demo $(if $(SERVE),--serve) $(DEMO_ARGS)
 
 test: setup stripe-cli stripe-versions lint ## set up and run everything
-	@OTEL_REVENUE_TEST_STRIPE_CLI="$$(cat $(STRIPE_CLI)/path)" OTEL_REVENUE_STRIPE_TARGETS="$(STRIPE_TARGETS)" \
+	@OTEL_REVENUE_TEST_STRIPE_CLI="$$(cat $(STRIPE_CLI)/path)" OTEL_REVENUE_TEST_STRIPE_TARGETS="$(STRIPE_TARGETS)" \
 		$(BIN)/python -m pytest -p tests.plugins.no_skips $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy, import contracts, generated files
@@ -36,7 +36,7 @@ lint: setup ## ruff, mypy, import contracts, generated files
 	@$(BIN)/python tools/generate.py --check
 
 check-versions: setup stripe-versions ## the Stripe hooks against every supported generation of stripe
-	@OTEL_REVENUE_STRIPE_TARGETS="$(STRIPE_TARGETS)" $(BIN)/python -m pytest $(PYTEST_ARGS) tests/contract
+	@OTEL_REVENUE_TEST_STRIPE_TARGETS="$(STRIPE_TARGETS)" $(BIN)/python -m pytest $(PYTEST_ARGS) tests/contract
 
 bench: setup ## the figures of benchmarks/, side by side with the peers; a quiet machine gives better ones
 	@$(BIN)/python -m benchmarks

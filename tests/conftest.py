@@ -13,8 +13,8 @@ from otel_revenue import _guard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OF_THE_SUITE = ("OTEL_REVENUE_TEST_", "OTEL_REVENUE_STRIPE_TARGETS")
-"""Variables by which the Makefile speaks to the tests; everything else of OTEL_* and STRIPE_* is the developer's own."""
+OF_THE_SUITE = "OTEL_REVENUE_TEST_"
+"""Prefix of the variables by which the Makefile speaks to the tests; everything else of OTEL_* and STRIPE_* is the developer's own."""
 
 
 def forget_settings(patch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """
 FakeStripe against the other releases of stripe that we support, each in an interpreter of its own.
 
-`make test` names their folders in OTEL_REVENUE_STRIPE_TARGETS; without it this test fails, it does not skip.
+`make test` names their folders in OTEL_REVENUE_TEST_STRIPE_TARGETS; without it this test fails, it does not skip.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def test_every_flow_can_be_played_with_every_supported_release() -> None:
     """
     Sessions, billing and Connect give the same books and verifiable webhooks, where the release has the calls at all.
     """
-    targets = [Path(t) for t in os.environ.get("OTEL_REVENUE_STRIPE_TARGETS", "").split(":") if t]
+    targets = [Path(t) for t in os.environ.get("OTEL_REVENUE_TEST_STRIPE_TARGETS", "").split(":") if t]
     if not targets:
         pytest.fail("needs other releases of stripe: run `make test`, or `make stripe-versions` and name their folders")
 

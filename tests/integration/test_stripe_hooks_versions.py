@@ -2,7 +2,7 @@
 """
 The hooks on other releases of the stripe library than the installed one, and in fresh interpreters.
 
-`OTEL_REVENUE_STRIPE_TARGETS` names folders, separated by colons, each filled by `pip install --target`.
+`OTEL_REVENUE_TEST_STRIPE_TARGETS` names folders, separated by colons, each filled by `pip install --target`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-TARGETS = [Path(target) for target in os.environ.get("OTEL_REVENUE_STRIPE_TARGETS", "").split(":") if target]
+TARGETS = [Path(target) for target in os.environ.get("OTEL_REVENUE_TEST_STRIPE_TARGETS", "").split(":") if target]
 SUITE = Path(__file__).with_name("test_stripe_hooks.py")
 PRELUDE = """
     import sys

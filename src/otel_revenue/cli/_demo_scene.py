@@ -67,7 +67,7 @@ class Scene:
         self._environ = environment(environ)
         self._control = local_session()
         # Bound here and handed down: between looking for a free port and using it, somebody else could take it.
-        self._shop_socket = socket.socket()
+        self._shop_socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._shop_socket.bind(("127.0.0.1", 0))
         self.shop_url = f"http://127.0.0.1:{self._shop_socket.getsockname()[1]}"
         self.stripe_url = self.backend_url = ""

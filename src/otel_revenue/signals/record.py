@@ -38,10 +38,10 @@ _PROSE: Final = re.compile(r"[^\W\d_]{2,}\s+[^\W\d_]{2,}")
 """Two words of letters: no detector knows a name, but no order is numbered like that."""
 
 
-def clean_id(value: str) -> str | None:
+def clean_id(value: str, *, prose: bool = False) -> str | None:
     """
     Return an id as it may leave: unchanged, or its hash where it is too long or reads like prose ("Jane Doe" in a field
-    that the shop took for its order id); None where it looks like personal data.
+    that the shop took for its order id, unless *prose* is fine); None where it looks like personal data.
     """
     known = _clean_ids.get(value)
     if known is not None:
@@ -50,11 +50,11 @@ def clean_id(value: str) -> str | None:
     words = value.split(None, 1)
     if not words or scrub(seen) != seen:
         return None
-    if len(words) > 1 and _PROSE.search(value):
+    if len(words) > 1 and not prose and _PROSE.search(value):
         return hash_id(value)
     # Most ids are short and printable: nothing of them is to be clipped.
     result = value if len(value) <= LIMIT and value.isascii() and value.isprintable() else clip_id(value)
-    if result is value:
+    if result is value and len(words) == 1:
         _remember(_clean_ids, value)
     return result
 
@@ -123,10 +123,16 @@ def _flag(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
+def _sku(value: Any) -> str | None:
+    """Return an id of the shop's catalogue: of things, which may have names of several words."""
+    text = _text(value)
+    return None if text is None else clean_id(text, prose=True)
+
+
 def _ids(value: Any) -> list[str] | None:
     if not isinstance(value, (list, tuple)):
         return None
-    kept = [text for item in value[:LIMIT] if (text := _id(item)) is not None]  # more cannot fit
+    kept = [text for item in value[:LIMIT] if (text := _sku(item)) is not None]  # more cannot fit
     return clip_list(kept)[0] or None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from otel_revenue.signals.record import clean_id
+from otel_revenue.signals.record import clean_id, prepare
 
 
 @pytest.mark.parametrize("value", ["Jane Doe", "order of Jane Doe, Elm Street 5", "für Müller Söhne"])
@@ -21,3 +21,12 @@ def test_prose_becomes_its_hash(value: str) -> None:
 def test_numbers_stay_as_they_are(value: str) -> None:
     """What shops number orders with is left as it is."""
     assert value == clean_id(value)
+
+
+def test_skus_may_have_names() -> None:
+    """A SKU is of things: "Blue Shirt" stays, also after the same words were refused as an order's id, and before."""
+    first = prepare("checkout.start", {"event_id": "e-1", "skus": ["Blue Shirt"], "order_id": "Blue Shirt"})[0]
+    again = prepare("checkout.start", {"event_id": "e-2", "order_id": "Blue Shirt", "skus": ["Blue Shirt"]})[0]
+
+    assert (["Blue Shirt"], ["Blue Shirt"]) == (first["skus"], again["skus"])
+    assert first["order_id"] == again["order_id"] == clean_id("Blue Shirt") != "Blue Shirt"
