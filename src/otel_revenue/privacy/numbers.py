@@ -79,9 +79,7 @@ def _card_within(text: str, match: re.Match[str], mark: str) -> str:
     run, start, end = match.group(), match.start(), match.end()
     if text[start - 1 : start].isalnum() and text[end : end + 1].isalnum():
         return run  # inside of a longer word: an id, a hash
-    if "-" in run and any(
-        m.start() < end and start < m.end() for m in _UUID.finditer(text, max(0, start - 36), end + 36)
-    ):
+    if "-" in run and _in_uuid(text, start, end):
         return run
     groups = [m.span() for m in _DIGITS.finditer(run)]
     parts, rest, first = [], 0, 0
@@ -93,6 +91,10 @@ def _card_within(text: str, match: re.Match[str], mark: str) -> str:
         parts += [run[rest : groups[first][0]], mark]
         rest, first = groups[last][1], last + 1
     return "".join([*parts, run[rest:]])
+
+
+def _in_uuid(text: str, start: int, end: int) -> bool:
+    return any(m.start() < end and start < m.end() for m in _UUID.finditer(text, max(0, start - 36), end + 36))
 
 
 def _card_from(run: str, groups: list[tuple[int, int]], first: int) -> int | None:
@@ -137,7 +139,9 @@ def mask_iban(text: str, mark: str) -> str:
         if length is None or head.start() < rest:
             continue
         end, bare = _compact(text, head.start(), length)
-        if len(bare) == length and not text[end : end + 1].isalnum() and _mod97(bare) == 1:
+        if len(bare) != length or text[end : end + 1].isalnum() or _mod97(bare) != 1:
+            continue
+        if "-" not in text[head.start() : end] or not _in_uuid(text, head.start(), end):
             parts += [text[rest : head.start()], mark]
             rest = end
     return "".join([*parts, text[rest:]]) if parts else text
