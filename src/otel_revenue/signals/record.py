@@ -34,7 +34,7 @@ _clean_labels: dict[str, str] = {}
 """Texts that were found clean and leave as they are. Emptied when full: an id comes back within minutes or never."""
 
 
-_PROSE: Final = re.compile(r"[^\W\d_]{2,}\s+[^\W\d_]{2,}")
+_PROSE: Final = re.compile(r"(?<![^\W\d_])[^\W\d_]{2,}\s+[^\W\d_]{2,}")
 """Two words of letters: no detector knows a name, but no order is numbered like that."""
 
 
@@ -50,7 +50,7 @@ def clean_id(value: str, *, prose: bool = False) -> str | None:
     words = value.split(None, 1)
     if not words or scrub(seen) != seen:
         return None
-    if len(words) > 1 and not prose and _PROSE.search(value):
+    if len(words) > 1 and not prose and _PROSE.search(value[:LIMIT]):
         return hash_id(value)
     # Most ids are short and printable: nothing of them is to be clipped.
     result = value if len(value) <= LIMIT and value.isascii() and value.isprintable() else clip_id(value)

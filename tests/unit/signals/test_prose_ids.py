@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 
 from otel_revenue.signals.record import clean_id, prepare
@@ -25,8 +27,8 @@ def test_numbers_stay_as_they_are(value: str) -> None:
 
 def test_skus_may_have_names() -> None:
     """A SKU is of things: "Blue Shirt" stays, also after the same words were refused as an order's id, and before."""
-    first = prepare("checkout.start", {"event_id": "e-1", "skus": ["Blue Shirt"], "order_id": "Blue Shirt"})[0]
-    again = prepare("checkout.start", {"event_id": "e-2", "order_id": "Blue Shirt", "skus": ["Blue Shirt"]})[0]
+    first = prepare("checkout.start", {"event_id": str(uuid4()), "skus": ["Blue Shirt"], "order_id": "Blue Shirt"})[0]
+    again = prepare("checkout.start", {"event_id": str(uuid4()), "order_id": "Blue Shirt", "skus": ["Blue Shirt"]})[0]
 
     assert (["Blue Shirt"], ["Blue Shirt"]) == (first["skus"], again["skus"])
     assert first["order_id"] == again["order_id"] == clean_id("Blue Shirt") != "Blue Shirt"
