@@ -7,11 +7,16 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from otel_revenue import _guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# A busy machine is no failure.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 OF_THE_SUITE = "OTEL_REVENUE_TEST_"
 """Prefix of the variables by which the Makefile speaks to the tests; everything else of OTEL_* and STRIPE_* is the developer's own."""

@@ -79,6 +79,11 @@ class Kept:
         """Whether this process has kept something that is not passed on yet."""
         return bool(self._memory) or (self._spool is not None and self._spool.waiting(READER) > 0)
 
+    @property
+    def lost_bytes(self) -> int:
+        """Bytes on disk that were lost: unreadable, or beyond the limit."""
+        return 0 if self._spool is None else self._spool.lost_bytes + self._spool.dropped_bytes
+
     def close(self) -> None:
         """Let go of the files; what is left is passed on by the next process."""
         if self._spool is not None:

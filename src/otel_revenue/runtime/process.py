@@ -23,7 +23,6 @@ from otel_revenue.ledger.ledger import Ledger
 from otel_revenue.ledger.sqlite import SqliteStore
 from otel_revenue.ledger.store import NewRow
 from otel_revenue.signals.otlp import encode_resource, encode_scope
-from otel_revenue.signals.otlp_decode import decode_log_record
 from otel_revenue.version import __version__
 
 from .kept import READER, Kept, Note
@@ -78,13 +77,15 @@ class Process:
         self._spool = _open_spool(
             folder, "spool", token=token, head=resource, readers=names, max_bytes=settings.spool_max_bytes
         )
-        self._kept = Kept(_open_spool(folder, "facts", token=token, readers=(READER,), fsync=True))
+        # Facts are money: their limit is the ledger's own.
+        self._kept = Kept(
+            _open_spool(folder, "facts", token=token, readers=(READER,), max_bytes=settings.store_max_bytes, fsync=True)
+        )
         self._worker = Worker(
             self.store,
             self._spool,
             self._destinations,
             ticks=(self._join_kept, self._release_due, self._tidy),
-            on_refused=self._keep_refused,
             linger_s=settings.linger,
             # Longer than one request takes, or two processes send the same row; no longer, since a row that a dead
             # process held waits that long. Halving a refused batch may outlast it: doubled then, and deduped by id.
@@ -192,11 +193,6 @@ class Process:
             )
         return None
 
-    def _keep_refused(self, destination: str, record: bytes, reason: str) -> None:
-        """An event of the spool that is refused for good goes on in the outbox, where it is listed and can be retried."""
-        event = decode_log_record(record)
-        self.store.add_aside(destination, _row(event.event_name, event.attributes, event.time_ns, record), reason)
-
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _spooled(self, record: bytes) -> bool:
@@ -227,14 +223,14 @@ class Process:
             "oldest_s": max(0, now_ns - pending.oldest_ns) // _SECOND if pending.oldest_ns else 0,
             "unconfirmed": pending.unconfirmed,
             "spool_bytes": 0 if spool is None else spool.size,
-            "dropped": {} if spool is None else {"limit": spool.dropped_bytes, "corrupt": spool.lost_bytes},
+            "dropped": {
+                "limit": 0 if spool is None else spool.dropped_bytes,
+                "corrupt": 0 if spool is None else spool.lost_bytes,
+                "facts": self._kept.lost_bytes,
+            },
             "delivery": {"delivered": stats.delivered, "later": stats.later, "set_aside": stats.set_aside},
             "facts_lost": self._kept.lost,
         }
-
-
-def _row(name: str, attributes: dict[str, Any], at_ns: int, record: bytes) -> NewRow:
-    return NewRow(str(attributes.get("event_id", "")), name, record, at_ns)
 
 
 def _destinations(plan: Plan, resource: bytes) -> list[Destination]:
