@@ -123,7 +123,8 @@ def test_both_traces_know_of_each_other(
         dict(payment.attributes or {})["amount_minor"],
         dict(payment.attributes or {})["event_id"],
     )
-    assert payment.start_time <= payment.end_time  # type: ignore[operator]
+    # Stripe tells whole seconds; the span still begins after the request that created the session did.
+    assert checkout.start_time <= payment.start_time <= payment.end_time  # type: ignore[operator]
     assert 1 == len(told)
     assert checkout.context.trace_id in {link.context.trace_id for link in told[0].links}
     assert [told[0].context.trace_id] == [link.context.trace_id for link in payment.links]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_revenue.config import Settings
 from otel_revenue.instrumentation.stripe import facts
-from otel_revenue.ledger.join import Rules
+from otel_revenue.instrumentation.stripe.joins import rules
 from otel_revenue.ledger.ledger import Ledger
 from otel_revenue.ledger.sqlite import SqliteStore
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SECOND = 10**9
 HOUR = 3600 * SECOND
-RULES = Rules(("in", "pi", "ch", "cs"), ("in", "pi", "cs"), "in", 90 * SECOND, 10 * SECOND)
+RULES = rules(90, 10)
 Books = list[tuple[str, int, str]]
 
 

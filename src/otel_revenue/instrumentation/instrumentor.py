@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import wrapt
 from opentelemetry import metrics, trace
@@ -13,19 +13,17 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 
 from otel_revenue import config
 from otel_revenue._guard import guard, logger
-from otel_revenue.ledger.join import Rules
 from otel_revenue.runtime import Runtime, active
 from otel_revenue.runtime.plan import make_plan
 from otel_revenue.version import __version__
 
-from .stripe import hooks, order, versions
+from .stripe import hooks, joins, order, versions
 from .stripe.listener import StripeListener
 from .web.asgi import StarlettePatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-_SECOND: Final = 10**9
 _starlette: list[weakref.ref[StarlettePatch]] = []
 
 
@@ -91,17 +89,10 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
         plan = make_plan(settings, os.environ, traces, logger_provider)
         for problem in plan.problems:
             logger.warning("otel-revenue: %s", problem)
-        rules = Rules(
-            canonical=("in", "pi", "ch", "cs"),
-            exclusive=("in", "pi", "cs"),
-            own="in",
-            hold_ns=int(settings.hold * _SECOND),
-            enrich_ns=int(settings.enrich_hold * _SECOND),
-        )
         runtime = Runtime(
             settings,
             plan,
-            rules,
+            joins.rules(settings.hold, settings.enrich_hold),
             lambda payment: order.paid_attributes(payment, settings),
             tracer_provider=traces,
             meter_provider=meter_provider or metrics.get_meter_provider(),

@@ -18,7 +18,8 @@ from .model import Alias, Certainty, Evidence, Facts, Group, Labels, Payment, me
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-DAY_NS: Final = 86_400 * 10**9
+_SECOND: Final = 10**9
+DAY_NS: Final = 86_400 * _SECOND
 _NOTHING: Final = Group()
 
 
@@ -33,6 +34,7 @@ class Rules:
         own: the kind that is never joined with another of its kind, whatever links them (an invoice is an order).
         hold_ns: how long an uncertain payment waits.
         enrich_ns: how long a certain but poor one waits.
+        awaited: labels for which a poor one waits, even where its creation went through us.
     """
 
     canonical: tuple[str, ...]
@@ -40,6 +42,7 @@ class Rules:
     own: str
     hold_ns: int
     enrich_ns: int
+    awaited: tuple[str, ...] = ()
 
 
 class Verdict(enum.Enum):
@@ -106,9 +109,16 @@ def _merge(groups: Sequence[Group], facts: Facts, aliases: Sequence[Alias], *, s
         due_ns=min(due, default=0),
         labels=labels,
         traceparent=next((g.traceparent for g in ordered if g.traceparent), facts.traceparent),
-        created_ns=min((n for n in (*(g.created_ns for g in ordered), facts.created_ns) if n), default=0),
+        created_ns=_earliest(*(g.created_ns for g in ordered), facts.created_ns),
         seen=_first_seen([g.seen for g in ordered], facts),
     )
+
+
+def _earliest(*times_ns: int) -> int:
+    """Return the most exact of the times in the earliest second: far ends tell whole seconds, we know our own calls better."""
+    known = [at for at in times_ns if at]
+    first = min((at // _SECOND for at in known), default=0)
+    return max((at for at in known if at // _SECOND == first), default=0)
 
 
 def _first_seen(known: Sequence[tuple[int, int, int]], facts: Facts) -> tuple[int, int, int]:
@@ -179,7 +189,8 @@ def verdict(group: Group, twin: Group | None, rules: Rules, now_ns: int) -> tupl
     if not evidence:
         return Verdict.NOTHING, 0
     certainty = max(e.certainty for e in evidence)
-    if certainty is Certainty.POOR and any(g.settled for g in both):
+    known = {name for g in both for name in g.labels}
+    if certainty is Certainty.POOR and any(g.settled for g in both) and known.issuperset(rules.awaited):
         certainty = Certainty.CERTAIN
     if certainty is Certainty.CERTAIN:
         return Verdict.RECORD, 0
@@ -220,7 +231,7 @@ def payment(group: Group, twin: Group | None, rules: Rules) -> Payment:
         aliases=aliases,
         labels=labels,
         traceparent=next((g.traceparent for g in both if g.traceparent), ""),
-        created_ns=min((g.created_ns for g in both if g.created_ns), default=0),
+        created_ns=_earliest(*(g.created_ns for g in both)),
         seen=next((g.seen for g in both if g.seen[0]), (0, 0, 0)),
     )
 

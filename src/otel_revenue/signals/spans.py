@@ -211,6 +211,7 @@ def payment_span(
         kind=SpanKind.INTERNAL,
         attributes=dict(attributes),
         links=links,
-        start_time=min(start_ns, end_ns),
+        start_time=start_ns,
     )
-    span.end(end_time=end_ns)
+    # The far end tells whole seconds: money may seem to be taken before the session was there.
+    span.end(end_time=max(start_ns, end_ns))

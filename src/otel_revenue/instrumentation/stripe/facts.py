@@ -37,6 +37,8 @@ _READERS: Final[dict[str, Callable[..., Picked]]] = {
     "invoice": objects.invoice,
 }
 
+_SECOND: Final = 10**9
+
 CREATIONS: Final = {
     "/v1/checkout/sessions": "checkout.session",
     "/v1/payment_intents": "payment_intent",
@@ -160,6 +162,9 @@ def _creation(name: str, body: Mapping[str, Any], reader: Reader, requested: Lab
         return _subscription(body, reader, requested, traceparent)
     picked = _READERS[name](body, reader, paid=False)
     picked.settles = True
+    # Stripe tells the second of the creation; this answer came later than the creation itself, in the same second as a rule.
+    if picked.created_ns:
+        picked.created_ns = min(max(picked.created_ns, reader.at_ns), picked.created_ns + _SECOND - 1)
     return _begun(picked, requested, traceparent)
 
 

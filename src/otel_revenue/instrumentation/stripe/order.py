@@ -28,6 +28,7 @@ _IDS: Final = {
     "subscription": "stripe.subscription.id",
     "link": "stripe.payment_link.id",
 }
+_SECOND: Final = 10**9
 _ALIASES: Final = {"session": "cs", "intent": "pi", "charge": "ch", "invoice": "in"}
 _COUNTRY_KINDS: Final = {"bind": "request", "card_issuer": "card_issuer"}
 
@@ -55,8 +56,8 @@ def paid_attributes(payment: Payment, settings: Settings) -> dict[str, Any]:
     for name, wire in _IDS.items():
         attributes[wire] = _lowest(payment.labels, name) or _alias(payment, name)
     attributes["stripe.account.id"] = payment.canonical.account
-    if payment.created_ns and payment.at_ns >= payment.created_ns:
-        attributes["time_to_pay_ms"] = (payment.at_ns - payment.created_ns) // 10**6
+    if payment.created_ns and payment.at_ns // _SECOND >= payment.created_ns // _SECOND:
+        attributes["time_to_pay_ms"] = max(0, payment.at_ns - payment.created_ns) // 10**6
     return _known(attributes)
 
 

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the ledger has to know about Stripe's objects to join them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from otel_revenue.ledger.join import Rules
+
+_SECOND: Final = 10**9
+
+
+def rules(hold_s: float, enrich_hold_s: float) -> Rules:
+    """
+    Return the rules for Stripe's objects: `cs` Checkout Sessions, `pi` PaymentIntents, `ch` charges, `in` invoices.
+
+    An invoice names a payment before its PaymentIntent does, and is an order of its own. A payment that is certain but poor
+    waits for the country even where its creation went through us: no create parameter has it, the Session's event does.
+
+    Args:
+        hold_s: how long an uncertain payment waits, in seconds.
+        enrich_hold_s: how long a certain but poor one waits, in seconds.
+    """
+    return Rules(
+        canonical=("in", "pi", "ch", "cs"),
+        exclusive=("in", "pi", "cs"),
+        own="in",
+        hold_ns=int(hold_s * _SECOND),
+        enrich_ns=int(enrich_hold_s * _SECOND),
+        awaited=("country",),
+    )
