@@ -2,8 +2,9 @@
 """
 What application code says about the order of the current request: `otel_revenue.bind(order_id=..., tier=...)`.
 
-It holds for the request alone. The request is known by its trace: a server that reuses threads must not carry one
-buyer's order into the next buyer's request. Outside a trace it holds inside `with bind(...)` only.
+It holds for the request alone: a server that reuses threads must not carry one buyer's order into the next buyer's
+request. Where the request's span is not sampled it is known by its trace alone. Outside a trace a binding holds inside
+`with bind(...)` only.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_revenue.errors import BadMoney, SchemaError, UnknownCurrency
 from otel_revenue.schema.money import checked_currency, checked_minor, exponent
 
-from .spans import ServerSpans, current_ids
+from .spans import Request, ServerSpans, current_ids
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 
 NAMES: Final = ("order_id", "tier", "country", "surface", "journey_id", "subtotal_minor", "currency")
 
-_bound: ContextVar[tuple[int, Mapping[str, Any]]] = ContextVar("otel_revenue_bound", default=(0, {}))
+Owner = Request | int | None
+"""Whose a binding is: of a request, of a trace (its id), of a `with` block, or nobody's."""
+
+_BLOCK: Final = -1
+_bound: ContextVar[tuple[Owner, Mapping[str, Any]]] = ContextVar("otel_revenue_bound", default=(None, {}))
+"""What was bound in this context: tasks of one request that run side by side may each have an order of their own."""
 
 
 class Binding:
@@ -31,11 +37,12 @@ class Binding:
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
-        self._before: tuple[int, Mapping[str, Any]] | None = None
+        self._before: tuple[Owner, Mapping[str, Any]] | None = None
 
     def __enter__(self) -> Binding:
         self._before = _bound.get()
-        _bound.set((-1, {**self._before[1], **self._values} if self._before[0] == -1 else self._values))
+        outer = self._before[1] if self._before[0] == _BLOCK else {}
+        _bound.set((_BLOCK, {**outer, **self._values}))
         return self
 
     def __exit__(
@@ -45,26 +52,26 @@ class Binding:
             _bound.set(self._before)
 
 
-def bind(servers: ServerSpans | None, values: Mapping[str, Any]) -> Binding:
+def bind(servers: ServerSpans, values: Mapping[str, Any]) -> Binding:
     """Keep checked *values* for the rest of the request."""
     trace_id = current_ids()[0]
     if trace_id:
-        if servers is not None:
-            servers.bind(trace_id, values)
-        known_trace, known = _bound.get()
-        if known_trace != -1:
-            _bound.set((trace_id, {**known, **values} if known_trace == trace_id else values))
+        owner: Owner = servers.bind(trace_id, values) or trace_id
+        known_owner, known = _bound.get()
+        if known_owner != _BLOCK:
+            _bound.set((owner, {**known, **values} if known_owner == owner else values))
     return Binding(values)
 
 
 def current(servers: ServerSpans) -> dict[str, Any]:
     """Return what is bound to the current request: the narrower binding wins."""
-    known_trace, known = _bound.get()
+    owner, known = _bound.get()
     if not known and not servers.has_bound:
         return {}
     trace_id = current_ids()[0]
-    values: dict[str, Any] = dict(servers.bound(trace_id)) if trace_id else {}
-    if known_trace == -1 or (known_trace == trace_id and trace_id):
+    request = servers.request(trace_id) if trace_id else None
+    values = {} if request is None else dict(request.bound)
+    if owner == _BLOCK or (trace_id and owner == (request or trace_id)):
         values.update(known)
     return values
 

@@ -38,65 +38,92 @@ ORDER_CONTEXT: Final = (
 """Attributes that an event leaves on the request's SERVER span, so that every request of an order can be found."""
 
 _NO_IDS: Final = (0, 0, 0)
+_REQUEST: Final = "_otel_revenue_request"
+"""Attribute of the SDK's span object that leads to its request: it lives and dies with the span."""
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _DAY_NS: Final = 86_400 * 10**9
 MAX_LINK_AGE_NS: Final = 14 * _DAY_NS
 """Delayed payment methods settle within about that; a subscription's metadata lives for years and is no link."""
 
 
+class Request:
+    """
+    One request as this process sees it.
+
+    Attributes:
+        server: its own span while that lives, None afterwards.
+        bound: what the application has bound to it; replaced as a whole, never changed.
+    """
+
+    __slots__ = ("__weakref__", "bound", "server")
+
+    def __init__(self, server: Span) -> None:
+        self.server: Span | None = server
+        self.bound: Mapping[str, Any] = {}
+
+
 class ServerSpans(SpanProcessor):
     """
-    Knows the live SERVER span of each trace in this process, and what the app has bound to it.
+    Knows the request that the current span belongs to: its live SERVER span, and what the app has bound to it.
 
-    The current span is often an inner one (the Stripe call); the request's own span is found here. Exports nothing.
+    The current span is often an inner one (the Stripe call); the request's own span is found here. A trace is not enough to
+    tell: a batch job calls a shop many times in one trace, for another order each time. Exports nothing.
+
+    Attributes:
+        has_bound: whether anything was ever bound to a request.
     """
 
     def __init__(self) -> None:
-        self._spans: weakref.WeakValueDictionary[int, Span] = weakref.WeakValueDictionary()
-        self._bound: dict[int, dict[str, Any]] = {}
+        self._by_span: weakref.WeakValueDictionary[int, Request] = weakref.WeakValueDictionary()
+        self._by_trace: weakref.WeakValueDictionary[int, Request] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
+        self.has_bound = False
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Remember a span that begins a request."""
-        del parent_context
+        """Note which request a span belongs to; a SERVER span, or one without a parent, begins one."""
+        request: Request | None
         if span.kind in (SpanKind.SERVER, SpanKind.CONSUMER) or span.parent is None:
+            request = Request(span)
             context = span.get_span_context()
             if context is not None:
-                self._spans.setdefault(context.trace_id, span)
+                self._by_span[context.span_id] = request
+                self._by_trace.setdefault(context.trace_id, request)
+        else:
+            request = getattr(trace.get_current_span(parent_context), _REQUEST, None)
+        setattr(span, _REQUEST, request)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Forget the span when the request is over."""
+        """Forget the span, and what was bound, when the request is over."""
         context = span.get_span_context()
-        if context is None:
+        request = None if context is None else self._by_span.pop(context.span_id, None)
+        if context is None or request is None:
             return
-        known = self._spans.get(context.trace_id)
-        if known is not None and known.get_span_context() == context:
-            self._spans.pop(context.trace_id, None)
-            if self._bound:
-                with self._lock:
-                    self._bound.pop(context.trace_id, None)
+        request.server = None
+        request.bound = {}
+        if self._by_trace.get(context.trace_id) is request:
+            self._by_trace.pop(context.trace_id, None)
+
+    def request(self, trace_id: int) -> Request | None:
+        """Return the request that the current span, of this trace, belongs to; None when it is over or unknown."""
+        request: Request | None = getattr(trace.get_current_span(), _REQUEST, None)
+        if request is None:  # a span that is not ours to mark, such as one made of a bare context
+            request = self._by_trace.get(trace_id)
+        return request if request is not None and request.server is not None else None
 
     def find(self, trace_id: int) -> Span | None:
-        """Return the live SERVER span of a trace, None when there is none that records."""
-        span = self._spans.get(trace_id)
-        return span if span is not None and span.is_recording() else None
+        """Return the SERVER span of the current request, None when there is none that records."""
+        request = self.request(trace_id)
+        server = None if request is None else request.server
+        return server if server is not None and server.is_recording() else None
 
-    def bind(self, trace_id: int, values: Mapping[str, Any]) -> bool:
-        """Keep *values* until the request of this trace is over; False when no such request is known."""
-        if self._spans.get(trace_id) is None:
-            return False
-        with self._lock:
-            self._bound.setdefault(trace_id, {}).update(values)
-        return True
-
-    @property
-    def has_bound(self) -> bool:
-        """Whether anything is bound to any request."""
-        return bool(self._bound)
-
-    def bound(self, trace_id: int) -> Mapping[str, Any]:
-        """Return what was bound to the request of this trace."""
-        return self._bound.get(trace_id, {})
+    def bind(self, trace_id: int, values: Mapping[str, Any]) -> Request | None:
+        """Keep *values* until the current request is over; returns it, None when no such request is known."""
+        request = self.request(trace_id)
+        if request is not None:
+            with self._lock:
+                request.bound = {**request.bound, **values}
+            self.has_bound = True
+        return request
 
 
 def current_ids() -> tuple[int, int, int]:
