@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import os
-import weakref
 from typing import TYPE_CHECKING, Any
 
-import wrapt
 from opentelemetry import metrics, trace
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
@@ -19,12 +17,10 @@ from otel_revenue.version import __version__
 
 from .stripe import hooks, joins, order, versions
 from .stripe.listener import StripeListener
-from .web.asgi import StarlettePatch
+from .web import Servers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-
-_starlette: list[weakref.ref[StarlettePatch]] = []
+    from collections.abc import Collection
 
 
 class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
@@ -37,7 +33,7 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
 
     _runtime: Runtime | None = None
     _hooks: hooks.Hooks | None = None
-    _patch: StarlettePatch | None = None
+    _servers: Servers | None = None
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Return nothing: which versions of stripe are supported is said by ourselves, in one line, instead of by silence."""
@@ -57,12 +53,12 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
         with guard("uninstrument"):
             if self._hooks is not None:
                 self._hooks.remove()
-            if self._patch is not None:
-                self._patch.remove()
+            if self._servers is not None:
+                self._servers.remove()
             if self._runtime is not None:
                 self._runtime.stop()
             active.unset(self._runtime)
-            self._runtime = self._hooks = self._patch = None
+            self._runtime = self._hooks = self._servers = None
 
     def _install(
         self,
@@ -101,30 +97,6 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
         self._runtime = runtime
         active.set_(runtime)
         self._hooks = hooks.install(StripeListener(runtime), tracer=runtime.tracer)
-        self._patch = _patch_starlette(runtime)
+        self._servers = Servers(runtime.start, runtime.wind_down)
+        self._servers.install()
         logger.info("otel-revenue %s: %s; %s", __version__, plan.summary, support.text)
-
-
-def _patch_starlette(runtime: Runtime) -> StarlettePatch:
-    patch = StarlettePatch(runtime.start, runtime.flush)
-    if not _starlette:
-        wrapt.register_post_import_hook(_starlette_imported, "starlette.applications")
-    _starlette.append(weakref.ref(patch))
-    _if_imported("starlette.applications", patch.apply)
-    return patch
-
-
-def _starlette_imported(module: Any) -> None:
-    with guard("starlette.import"):  # somebody's import must not fail because of us
-        for reference in _starlette:
-            patch = reference()
-            if patch is not None:
-                patch.apply(module)
-
-
-def _if_imported(name: str, use: Callable[[Any], None]) -> None:
-    import sys
-
-    module = sys.modules.get(name)
-    if module is not None and hasattr(module, "Starlette"):
-        use(module)

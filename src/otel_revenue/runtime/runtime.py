@@ -81,6 +81,7 @@ class Runtime:
         self._process: Process | None = None
         self._opening = threading.Lock()
         self._stopped = False
+        self._spent_s = 0.0
         os.register_at_fork(after_in_child=_forgetting(self))
         atexit.register(self._at_exit)
 
@@ -88,6 +89,7 @@ class Runtime:
 
     def start(self) -> None:
         """Open the store and begin to deliver what an earlier process left; called when the application begins to serve."""
+        self._spent_s = 0.0
         if not self._stopped:
             self._open().wake()
 
@@ -100,11 +102,21 @@ class Runtime:
         """
         process = self._process
         bound_s = self.settings.flush_timeout if timeout_s is None else timeout_s
-        done = True if process is None or process.pid != os.getpid() else process.flush(bound_s)
+        end = time.monotonic() + bound_s
         flush = getattr(self._tracer_provider, "force_flush", None)
-        if flush is not None:
-            _bounded(lambda: flush(int(bound_s * 1000)), bound_s)
+        spans_gone = None if flush is None else _beside(lambda: flush(int(bound_s * 1000)))
+        done = True if process is None or process.pid != os.getpid() else process.flush(bound_s)
+        if spans_gone is not None:
+            spans_gone.join(max(0.0, end - time.monotonic()))
         return done
+
+    def wind_down(self) -> None:
+        """Flush when the application has stopped serving; what this takes of the bound is not taken again at exit."""
+        begun = time.monotonic()
+        try:
+            self.flush()
+        finally:
+            self._spent_s = time.monotonic() - begun
 
     def stop(self, timeout_s: float | None = None) -> None:
         """Flush within a bound, end the thread and close the store."""
@@ -116,7 +128,7 @@ class Runtime:
 
     def _at_exit(self) -> None:
         with guard("runtime.exit"):
-            self.stop()
+            self.stop(max(0.0, self.settings.flush_timeout - self._spent_s))
 
     def forget_process(self) -> None:
         """In a forked child: what the parent opened is the parent's."""
@@ -331,13 +343,16 @@ def _forgetting(runtime: Runtime) -> Callable[[], None]:
     return forget
 
 
-def _bounded(call: Callable[[], object], bound_s: float) -> None:
-    """Call something that ignores its own timeout (the SDK's flush does), and wait no longer than the bound."""
+def _beside(call: Callable[[], object]) -> threading.Thread | None:
+    """Call something that ignores its own timeout (the SDK's flush does) in a thread, for whoever waits no longer than the bound."""
 
     def run() -> None:
         with guard("runtime.flush"):
             call()
 
     thread = threading.Thread(target=run, name="otel-revenue-flush", daemon=True)
-    thread.start()
-    thread.join(bound_s)
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter is ending
+        return None
+    return thread

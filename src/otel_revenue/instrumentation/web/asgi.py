@@ -2,21 +2,22 @@
 """
 ASGI: start delivering when the application starts, flush before it stops.
 
-Under uvicorn a SIGTERM ends the process without `atexit`: the lifespan's shutdown is the last moment there is. Starlette
-and FastAPI applications are reached by patching `Starlette.__call__`; any other ASGI application by wrapping it in
+Under uvicorn a SIGTERM ends the process without `atexit`: the lifespan's shutdown is the last moment there is. Starlette,
+FastAPI and Django applications are reached by patching their `__call__`; any other ASGI application by wrapping it in
 `RevenueMiddleware`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 from typing import TYPE_CHECKING, Any
 
 from otel_revenue._guard import guard
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
+
+    from .life import Life
 
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
@@ -77,37 +78,40 @@ async def _in_thread(flush: Flush) -> None:
     await loop.run_in_executor(None, flush)
 
 
-class StarlettePatch:
-    """Patches `Starlette.__call__` once starlette is imported; `remove` puts the original back."""
+def in_lifespan(life: Life) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Wrap `__call__` of an ASGI application that answers the lifespan itself."""
 
-    def __init__(self, start: Start, flush: Flush) -> None:
-        self._start = start
-        self._flush = flush
-        self._original: Any = None
-        self._cls: Any = None
-        self._active = True
-
-    def apply(self, module: Any) -> None:
-        """Patch the class in *module* (`starlette.applications`)."""
-        if not self._active or self._cls is not None:
-            return
-        cls = module.Starlette
-        original = inspect.getattr_static(cls, "__call__")
-
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         async def __call__(app: Any, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: N807 - replaces a method of that name
-            await original(
-                app, scope, receive, watched(scope, send, self._start, self._flush) if self._active else send
-            )
+            await original(app, scope, receive, watched(scope, send, life.begin, life.end) if life.active else send)
 
-        __call__.__wrapped__ = original  # type: ignore[attr-defined]
-        cls.__call__ = __call__
-        self._cls, self._original = cls, original
+        return __call__
 
-    def remove(self) -> None:
-        """Put the original back; if somebody patched over ours, become a pass-through instead."""
-        self._active = False
-        if (
-            self._cls is not None
-            and getattr(inspect.getattr_static(self._cls, "__call__"), "__wrapped__", None) is self._original
-        ):
-            self._cls.__call__ = self._original
+    return wrap
+
+
+def with_lifespan(life: Life) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Wrap `__call__` of an ASGI application that refuses the lifespan, as Django does: it is answered in its place."""
+
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        async def __call__(app: Any, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: N807 - replaces a method of that name
+            if life.active and scope.get("type") == "lifespan":
+                await _answer_lifespan(receive, watched(scope, send, life.begin, life.end))
+                return
+            with guard("asgi.start"):
+                life.begin_once()
+            await original(app, scope, receive, send)
+
+        return __call__
+
+    return wrap
+
+
+async def _answer_lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        kind = (await receive()).get("type")
+        if kind == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif kind == "lifespan.shutdown":
+            await send({"type": "lifespan.shutdown.complete"})
+            return
