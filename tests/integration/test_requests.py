@@ -117,3 +117,20 @@ def test_after_the_request_nothing_is_bound(app: App) -> None:
 
     assert format(server.get_span_context().trace_id, "032x") == event.trace_id
     assert "order_id" not in event.attributes
+
+
+def test_a_provider_that_comes_later(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application that is instrumented first and sets its tracer provider then has the order on its SERVER spans, too."""
+    app.instrumentor.uninstrument()
+    providers: list[Any] = [trace.ProxyTracerProvider()]
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: providers[-1])
+    app.instrumentor.instrument(store=str(app.folder / "store"))
+    providers.append(app.tracers)
+    assert app.instrumentor.runtime is not None
+    app.instrumentor.runtime.start()
+    tracer = app.tracers.get_tracer("web")
+    with tracer.start_as_current_span("POST", kind=SpanKind.SERVER), tracer.start_as_current_span("inner"):
+        bind(order_id="o-1")
+    (server,) = [s for s in app.spans.get_finished_spans() if s.name == "POST"]
+
+    assert {"order_id": "o-1"} == dict(server.attributes or {})

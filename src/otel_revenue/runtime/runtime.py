@@ -15,6 +15,8 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry import trace
+
 from otel_revenue._guard import guard
 from otel_revenue.errors import SchemaError, StoreError
 from otel_revenue.ledger.model import merge_labels
@@ -73,10 +75,8 @@ class Runtime:
         self._tracer_provider = tracer_provider
         self.tracer = tracer_provider.get_tracer(SCOPE, version)
         self.servers = spans.ServerSpans()
-        with guard("runtime.processor"):
-            add = getattr(tracer_provider, "add_span_processor", None)
-            if add is not None:
-                add(self.servers)
+        self._watching = False
+        self._watch()
         self.instruments = Instruments(meter_provider.get_meter(SCOPE, version), self._gauges)
         self._process: Process | None = None
         self._opening = threading.Lock()
@@ -84,6 +84,18 @@ class Runtime:
         self._spent_s = 0.0
         os.register_at_fork(after_in_child=_forgetting(self))
         atexit.register(self._at_exit)
+
+    def _watch(self) -> None:
+        """See the application's spans begin. It may set its provider after it was instrumented: then what stands in for it leads there."""
+        if self._watching:
+            return
+        with guard("runtime.processor"):
+            if isinstance(self._tracer_provider, trace.ProxyTracerProvider):
+                self._tracer_provider = trace.get_tracer_provider()
+            add = getattr(self._tracer_provider, "add_span_processor", None)
+            if add is not None:
+                add(self.servers)
+                self._watching = True
 
     # -- life -------------------------------------------------------------------------------------------------------
 
@@ -144,6 +156,7 @@ class Runtime:
             return process
         with self._opening:
             if self._process is None:
+                self._watch()
                 self._process = Process(
                     self.settings, self.plan, self._rules, release=self._release, retake=self._retake
                 )
@@ -245,7 +258,7 @@ class Runtime:
             facts = _with_labels(facts, labels)
         process = self._open()
         now_ns = time.time_ns()
-        ids = spans.request_ids(self.servers)
+        ids = self._request_ids()
         recorded: list[tuple[Payment, dict[str, Any]]] = []
         try:
             taken = process.ledger.take(facts, now_ns, lambda payment: self._encode(payment, now_ns, ids, recorded))
@@ -262,6 +275,11 @@ class Runtime:
             process.wake()
         return taken
 
+    def _request_ids(self) -> tuple[int, int, int]:
+        with guard("runtime.trace"):  # where tracing fails, the money is recorded outside of it
+            return spans.request_ids(self.servers)
+        return 0, 0, 0
+
     def set_aside(self, source: str, kind: str, reason: str, ids: Sequence[str]) -> None:
         """Keep a note of news that had money in it and could not be read: kind and reason, never values."""
         self.instruments.unread.add(1, {"source": source, "kind": kind, "reason": reason})
@@ -275,7 +293,8 @@ class Runtime:
         attributes["telemetry.source"] = "server"
         seen = ids if ids[0] else payment.seen
         if ids[0]:
-            attributes["elapsed_ms"] = spans.elapsed_ms(self.servers, ids[0], now_ns)
+            with guard("runtime.trace"):
+                attributes["elapsed_ms"] = spans.elapsed_ms(self.servers, ids[0], now_ns)
         parts: dict[str, bytes] = {}
         clean = self._clean("order.paid", attributes, parts)
         if clean is None:

@@ -92,7 +92,7 @@ def from_event(
         return Reading()
     name, read = _PAID_EVENTS[kind]
     obj = mapping(mapping(body.get("data")).get("object"))
-    ids = tuple(i for i in (id_of(body), id_of(obj)) if i)
+    ids = ids_of_event(body)
     if not obj or obj.get("object") not in (None, name):
         return Reading(kind=kind, problem="object_missing", ids=ids)
     account = id_of(body.get("account"))
@@ -109,6 +109,12 @@ def from_event(
     picked = read(obj, reader, paid=True, **extra)
     found = (_facts(picked, seen=seen),) if picked.aliases else ()
     return Reading(found, kind, problem=picked.problem, ids=ids, traceparent=picked.traceparent)
+
+
+def ids_of_event(event: object) -> tuple[str, ...]:
+    """Return the well-formed ids of an event and of its object."""
+    body = mapping(event)
+    return tuple(i for i in (id_of(body), id_of(mapping(body.get("data")).get("object"))) if i)
 
 
 def from_answer(

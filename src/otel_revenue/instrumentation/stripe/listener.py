@@ -11,6 +11,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_revenue._guard import guard
 from otel_revenue.signals import bound, spans
 
 from . import facts, items, order
@@ -73,7 +74,7 @@ class StripeListener:
         created = method == "POST" and path.rstrip("/") in facts.CREATIONS
         if not created and b'"succeeded"' not in (body := _bytes(answer.body)) and b'"paid"' not in body:
             return  # cannot be evidence; the common answer is not parsed
-        now_ns = time.time_ns()
+        now_ns, seen = time.time_ns(), self._seen()
         bound_labels = self._bound_labels()
         requested: Labels = {}
         if created:
@@ -87,23 +88,29 @@ class StripeListener:
             self._reader,
             account=call.account or "",
             now_ns=now_ns,
-            seen=spans.request_ids(self._runtime.servers),
+            seen=seen,
             requested=requested,
-            traceparent=spans.traceparent_of(spans.request_ids(self._runtime.servers)) if created else "",
+            traceparent=spans.traceparent_of(seen) if created else "",
         )
         for item in reading.facts:
-            taken = self._runtime.take(item, bind=bound_labels)
-            if item.created and taken is not None and taken.new and taken.group is not None:
-                self._announce(item, taken)
+            with guard("stripe.take"):  # one answer may tell of a creation and of its payment: each is taken for itself
+                taken = self._runtime.take(item, bind=bound_labels)
+                if item.created:
+                    self._announce(item, taken)
         if reading.problem:
             self._runtime.set_aside("api", reading.kind, reading.problem, reading.ids)
 
-    def _announce(self, item: Facts, taken: Taken) -> None:
-        """Record `checkout.session_created`, once per object."""
-        if not item.aliases or taken.group is None:
+    def _announce(self, item: Facts, taken: Taken | None) -> None:
+        """
+        Record `checkout.session_created`, once per object.
+
+        While the ledger is busy (*taken* is None) it cannot be asked whether that was done: the id is the object's own.
+        """
+        if not item.aliases or (taken is not None and (not taken.new or taken.group is None)):
             return
         name = next((a for a in item.aliases if a.kind in ("cs", "pi", "in")), item.aliases[0])
-        attributes = order.created_attributes(name, taken.group.labels, self._runtime.settings)
+        labels = item.labels if taken is None or taken.group is None else taken.group.labels
+        attributes = order.created_attributes(name, labels, self._runtime.settings)
         self._runtime.record("checkout.session_created", attributes, on_server=True)
 
     # -- webhooks ---------------------------------------------------------------------------------------------------
@@ -121,14 +128,19 @@ class StripeListener:
                 reason = "body_too_deep" if isinstance(error, RecursionError) else "not_json"
                 self._runtime.set_aside(source, "other", reason, ())
                 return
-        seen = spans.request_ids(self._runtime.servers)
-        reading = facts.from_event(payload, self._reader, now_ns=time.time_ns(), seen=seen)
+        try:
+            reading = facts.from_event(payload, self._reader, now_ns=time.time_ns(), seen=self._seen())
+        except Exception as error:
+            # A failure of our own: nobody knows what it was about, so it must at least be known by its ids.
+            self._runtime.set_aside(source, "other", f"failed_{type(error).__name__}", facts.ids_of_event(payload))
+            raise
         if reading.problem:
             self._runtime.set_aside(source, reading.kind, reading.problem, reading.ids)
         bound_labels = self._bound_labels()
         for item in reading.facts:
             taken = self._runtime.take(item, bind=bound_labels)
-            self._link(reading, taken)
+            with guard("stripe.link"):
+                self._link(reading, taken)
 
     def _link(self, reading: Reading, taken: Taken | None) -> None:
         if not spans.current_ids()[0]:
@@ -141,7 +153,12 @@ class StripeListener:
         attributes = order.context_attributes(labels, self._runtime.settings, currency="")
         self._runtime.show_context(attributes)
 
-    # -- helpers ----------------------------------------------------------------------------------------------------
+    # -- helpers: what they read from tracing and from the application is never a reason to lose a payment ----------
+
+    def _seen(self) -> tuple[int, int, int]:
+        with guard("stripe.trace"):
+            return spans.request_ids(self._runtime.servers)
+        return 0, 0, 0
 
     def _reader(self, *, account: str, at_ns: int, livemode: bool | None) -> Reader:
         settings = self._runtime.settings
@@ -153,8 +170,12 @@ class StripeListener:
         return self._runtime.clean_text(text)
 
     def _bound_labels(self) -> Labels:
-        values = bound.current(self._runtime.servers)
         labels: Labels = {}
+        with guard("stripe.bound"):
+            self._put_bound(labels, bound.current(self._runtime.servers))
+        return labels
+
+    def _put_bound(self, labels: Labels, values: Mapping[str, Any]) -> None:
         for name in ("order_id", "tier", "surface", "journey_id"):
             if name in values and (text := self._clean(values[name])):
                 labels[name] = {"bind": [0, text]}
@@ -162,7 +183,6 @@ class StripeListener:
             labels["country"] = {"bind": [0, str(values["country"]).upper()]}
         if "subtotal_minor" in values:
             labels["subtotal_minor"] = {"bind": [0, [values["subtotal_minor"], values["currency"]]]}
-        return labels
 
 
 _PATHS: Final = ("/v1/checkout/sessions", "/v1/payment_intents", "/v1/subscriptions", "/v1/invoices", "/v1/charges")

@@ -1,0 +1,145 @@
+"""Our own failures, one after the other: the application's answer stays, and the payment is recorded, or noted by its ids."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+import stripe
+from opentelemetry.trace import SpanKind
+
+from otel_revenue import _guard, flush
+from otel_revenue.instrumentation.stripe import facts
+from otel_revenue.instrumentation.stripe.listener import StripeListener
+from otel_revenue.runtime import Runtime
+from otel_revenue.signals import spans
+from otel_revenue.testing import FakeStripe
+from otel_revenue.testing.fake_stripe.deliveries import sign
+from support.instrumented import SECRET, App, paid
+from support.receiver import Receiver, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.swallow
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+    with Receiver() as receiver:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        app = App(receiver, tmp_path)
+        app.instrument(enrich_hold=0)
+        yield app
+        app.instrumentor.uninstrument()
+
+
+@pytest.fixture
+def client() -> Iterator[stripe.StripeClient]:
+    with FakeStripe() as fake:
+        yield stripe.StripeClient(fake.api_key, base_addresses={"api": fake.url})
+
+
+def _fail(*_: object, **__: object) -> NoReturn:
+    raise RuntimeError("jane@person.example")
+
+
+def _deliver(app: App, number: int) -> Any:
+    body = paid(number)
+    with app.tracers.get_tracer("web").start_as_current_span("POST /webhooks", kind=SpanKind.SERVER):
+        return stripe.Webhook.construct_event(body, sign(body, SECRET, int(time.time())), SECRET)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        (spans, "request_ids"),
+        (spans, "current_ids"),
+        (spans, "elapsed_ms"),
+        (spans, "add_event"),
+        (spans, "link_checkout"),
+        (spans, "payment_span"),
+        (StripeListener, "_put_bound"),
+        (Runtime, "show_context"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_what_fails_around_a_payment(app: App, monkeypatch: pytest.MonkeyPatch, place: object, name: str) -> None:
+    """Where tracing or what the application has bound cannot be read, the payment is recorded all the same."""
+    monkeypatch.setattr(place, name, _fail)
+    event = _deliver(app, 1)
+    monkeypatch.undo()
+    flush(20)
+
+    assert "evt_1" == event.id
+    assert ["o-1"] == [log.attributes["order_id"] for log in app.receiver.named("order.paid")]
+    assert _guard.failures or name == "payment_span"
+
+
+@pytest.mark.parametrize(("place", "name"), [(facts, "from_event"), (facts, "_facts"), (Runtime, "_encode")])
+def test_a_payment_that_cannot_be_read_is_noted(
+    app: App, monkeypatch: pytest.MonkeyPatch, place: object, name: str
+) -> None:
+    """Where the facts themselves cannot be read or written, their ids are kept with the reason, and the next payment counts."""
+    monkeypatch.setattr(place, name, _fail)
+    event = _deliver(app, 1)
+    monkeypatch.undo()
+    _deliver(app, 2)
+    flush(20)
+    with closing(sqlite3.connect(app.folder / "store" / "ledger.sqlite3")) as database:
+        noted = "\n".join(database.iterdump())
+
+    assert "evt_1" == event.id
+    assert ["o-2"] == [log.attributes["order_id"] for log in app.receiver.named("order.paid")]
+    assert "failed_RuntimeError" in noted
+    assert "cs_test_1" in noted
+    assert "jane" not in noted
+
+
+def test_a_stage_that_fails_keeps_no_money_back(
+    app: App, client: stripe.StripeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that tells of a creation and of its payment: when the first cannot be announced, the second counts."""
+    monkeypatch.setattr(Runtime, "record", _fail)
+    with app.tracers.get_tracer("web").start_as_current_span("POST /pay", kind=SpanKind.SERVER):
+        client.v1.payment_intents.create(
+            {
+                "amount": 500,
+                "currency": "eur",
+                "confirm": True,
+                "payment_method": "pm_card_visa",
+                "return_url": "https://a.b",
+            }
+        )
+    monkeypatch.undo()
+
+    assert wait_for(lambda: flush(5) and len(app.receiver.named("order.paid")) == 1)
+
+
+def test_a_checkout_while_the_store_is_held(app: App, client: stripe.StripeClient) -> None:
+    """The ledger is locked for longer than a request waits: `checkout.session_created` is recorded all the same, with its order."""
+    _deliver(app, 1)
+    with closing(sqlite3.connect(app.folder / "store" / "ledger.sqlite3", isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        with app.tracers.get_tracer("web").start_as_current_span("POST /checkout", kind=SpanKind.SERVER):
+            session = client.v1.checkout.sessions.create(
+                {
+                    "mode": "payment",
+                    "success_url": "https://a.b",
+                    "metadata": {"order_id": "o-7"},
+                    "line_items": [{"quantity": 1, "price_data": _PRICE}],
+                }
+            )
+        holder.execute("ROLLBACK")
+
+    assert wait_for(lambda: flush(5) and len(app.receiver.named("checkout.session_created")) == 1)
+    (event,) = app.receiver.named("checkout.session_created")
+    assert (session.id, "o-7") == (event.attributes["stripe.checkout.session.id"], event.attributes["order_id"])
+
+
+_PRICE: Any = {"currency": "eur", "unit_amount": 700, "product_data": {"name": "Poster"}}
