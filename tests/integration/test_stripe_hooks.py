@@ -437,6 +437,29 @@ def test_the_accounts_of_a_client_is_known(server: Server, bench: Bench) -> None
     assert "sk_test" not in repr(call)
 
 
+@pytest.mark.parametrize(
+    ("key", "context", "account"),
+    [
+        ("sk_test_x", "acct_9", "acct_9"),
+        ("sk_test_x", "acct_9/acct_10", "acct_10"),
+        ("sk_test_x", "", ""),
+        ("sk_org_test_x", "acct_1", ""),
+        ("sk_org_test_x", "acct_1/acct_9", "acct_9"),
+        ("sk_test_x", "elsewhere", ""),
+    ],
+)
+def test_the_context_of_a_call_names_its_account(
+    key: str, context: str, account: str, server: Server, bench: Bench
+) -> None:
+    """`Stripe-Context` names the connected account that a call is for, as an option and as a header; to an organization its own."""
+    connected = stripe.StripeClient(key, base_addresses={"api": server.url})
+    create = (connected.v1 if VERSION >= (12, 5) else connected).checkout.sessions.create
+    create(params=LINES, options={"stripe_context": context})
+    create(params=LINES, options={"headers": {"stripe-Context": context}})
+
+    assert [account, account] == [call.account for call, _ in bench.listener.calls]
+
+
 # -- webhooks ------------------------------------------------------------------------------------------------------
 
 

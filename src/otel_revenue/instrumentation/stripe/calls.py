@@ -116,7 +116,6 @@ def read_call(requestor: object, args: tuple[Any, ...], kwargs: Mapping[str, Any
     )
     own = getattr(requestor, "_options", None)
     chosen = options if isinstance(options, Mapping) else {}
-    account = chosen.get("stripe_account") or getattr(own, "stripe_account", None) or ""
     version = chosen.get("stripe_version") or getattr(own, "stripe_version", None) or ""
     bases = getattr(own, "base_addresses", None)
     server = bases.get(kwargs.get("base_address", "api")) if isinstance(bases, Mapping) else None
@@ -125,7 +124,7 @@ def read_call(requestor: object, args: tuple[Any, ...], kwargs: Mapping[str, Any
         url=path_of(url) if isinstance(url, str) else "",
         params=params,
         options=options,
-        account=str(_header(chosen, "stripe-account") or account),
+        account=_account(chosen, own),
         idempotency_key_given=idempotency_key_given(options),
         api_version=str(version),
         server=str(server or ""),
@@ -218,6 +217,23 @@ def _server(base: str) -> tuple[str, int]:
         return parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443)
     except ValueError:
         return "", 0
+
+
+def _account(options: Mapping[str, Any], own: object) -> str:
+    """Return the connected account that a call is made for, "" for the account of the API key."""
+
+    def given(name: str) -> object:
+        return options.get(name) or getattr(own, name, None)
+
+    account = _header(options, "stripe-account") or given("stripe_account")
+    if account:
+        return str(account)
+    # The path from the key's owner to the account, which an organization's key begins with the platform
+    # (docs.stripe.com/context). Events name the connected account alone.
+    path = str(_header(options, "stripe-context") or given("stripe_context") or "").split("/")
+    if str(given("api_key") or "").startswith(("sk_org_", "rk_org_")):
+        del path[0]
+    return path[-1] if path and path[-1].startswith("acct_") else ""
 
 
 def _header(options: Mapping[str, Any], name: str) -> object:
