@@ -178,16 +178,9 @@ class Runtime:
         """
         now_ns = time.time_ns()
         ids = spans.request_ids(self.servers) if on_server else spans.current_ids()
-        values = {
-            "event_id": event_ids.new(),
-            "telemetry.source": "server",
-            "elapsed_ms": spans.elapsed_ms(self.servers, ids[0], now_ns),
-            **attributes,
-        }
+        elapsed_ms = spans.elapsed_ms(self.servers, ids[0], now_ns) if ids[0] else None
         parts: dict[str, bytes] = {}
-        clean = self._clean(name, values, parts)
-        if clean is None:
-            return False
+        clean = self._clean(name, attributes, parts, event_ids.new(), elapsed_ms)
         if self.plan.logs:
             encoded = record.encode(name, clean, time_ns=now_ns, observed_ns=now_ns, ids=ids, encoded=parts)
             self._open().append(clean["event_id"], name, encoded, now_ns)
@@ -222,10 +215,15 @@ class Runtime:
         return clean
 
     def _clean(
-        self, name: str, attributes: Mapping[str, Any], parts: dict[str, bytes] | None = None
-    ) -> dict[str, Any] | None:
+        self,
+        name: str,
+        attributes: Mapping[str, Any],
+        parts: dict[str, bytes],
+        event_id: str | None = None,
+        elapsed_ms: int | None = None,
+    ) -> dict[str, Any]:
         try:
-            clean, refused = record.prepare(name, attributes, parts)
+            clean, refused = record.prepare(name, attributes, parts, event_id=event_id, elapsed_ms=elapsed_ms)
         except SchemaError:
             self.instruments.refused.add(1, {"attribute": "event"})
             raise
@@ -297,8 +295,6 @@ class Runtime:
                 attributes["elapsed_ms"] = spans.elapsed_ms(self.servers, ids[0], now_ns)
         parts: dict[str, bytes] = {}
         clean = self._clean("order.paid", attributes, parts)
-        if clean is None:
-            return []
         recorded.append((payment, clean))
         if not self.plan.logs:
             return []

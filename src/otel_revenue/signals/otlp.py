@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 SEVERITY_INFO: Final = 9
 
-_fixed64 = struct.Struct("<Q").pack
-_fixed32 = struct.Struct("<I").pack
+_stamp = struct.Struct("<BQ").pack
+_TRACE = struct.Struct("<BIBB16sBB8s").pack
 _double = struct.Struct("<d").pack
 _MASK64: Final = 2**64 - 1
 _LONGEST_KEPT: Final = 255  # strings of ours stay below
@@ -102,6 +102,7 @@ _KINDS: Final[dict[str, Callable[[Any], bytes]]] = {
 }
 
 
+@functools.lru_cache(maxsize=512)
 def encoder(key: str, kind: str) -> Callable[[Any], bytes]:
     """Return a function that encodes one attribute of a fixed key and schema kind, framed as field 6 of a `LogRecord`."""
     encode = _KINDS[kind]
@@ -168,7 +169,8 @@ def encode_key_value(key: str, value: Any) -> bytes:
 
 
 @functools.lru_cache(maxsize=256)
-def _tail(event_name: str, severity_number: int, severity_text: str) -> bytes:
+def record_end(event_name: str, severity_number: int = SEVERITY_INFO, severity_text: str = "INFO") -> bytes:
+    """Encode what all log records of one event have in common, for `join_log_record`."""
     return (
         b"\x10"
         + varint(severity_number)
@@ -177,8 +179,17 @@ def _tail(event_name: str, severity_number: int, severity_text: str) -> bytes:
     )
 
 
-def _time(ns: int) -> bytes:
-    return _fixed64(ns if 0 <= ns <= _MASK64 else 0)
+def join_log_record(
+    common: bytes, attributes: Iterable[bytes], time_ns: int, observed_ns: int, ids: tuple[int, int, int]
+) -> bytes:
+    """Join one `LogRecord` of its parts; see `encode_log_record`."""
+    first = _stamp(0x09, time_ns if 0 <= time_ns <= _MASK64 else 0)
+    last = _stamp(0x59, observed_ns if 0 <= observed_ns <= _MASK64 else 0)
+    trace_id, span_id, flags = ids
+    if not trace_id or not span_id:
+        return b"".join((first, common, *attributes, last))
+    trace = _TRACE(0x45, flags, 0x4A, 16, trace_id.to_bytes(16, "big"), 0x52, 8, span_id.to_bytes(8, "big"))
+    return b"".join((first, common, *attributes, trace, last))
 
 
 def encode_log_record(
@@ -202,19 +213,8 @@ def encode_log_record(
         attributes: each encoded and framed by an `encoder`.
         trace_id, span_id, flags: of the request; zeros outside a trace.
     """
-    head = b"\x09" + _time(time_ns) + _tail(event_name, severity_number, severity_text)
-    tail = b"\x59" + _time(observed_ns)
-    if trace_id and span_id:
-        tail = (
-            b"\x45"
-            + _fixed32(flags)
-            + b"\x4a\x10"
-            + trace_id.to_bytes(16, "big")
-            + b"\x52\x08"
-            + span_id.to_bytes(8, "big")
-            + tail
-        )
-    return b"".join((head, *attributes, tail))
+    common = record_end(event_name, severity_number, severity_text)
+    return join_log_record(common, attributes, time_ns, observed_ns, (trace_id, span_id, flags))
 
 
 def encode_resource(attributes: Mapping[str, Any]) -> bytes:

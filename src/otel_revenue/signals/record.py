@@ -2,165 +2,52 @@
 """
 From a name and attributes to one encoded log record: the gate that everything passes that we emit.
 
-Only what the schema declares goes through, in the declared type; text is masked where it looks like personal data,
-then cut; ids are replaced as a whole or left out. On the hot path: plain tables, no models.
+Only what the schema declares goes through, in the declared type and clean (`rules`). On the hot path: plain tables, no models,
+one walk over the attributes.
 """
 
 from __future__ import annotations
 
-import math
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_revenue.errors import SchemaError
-from otel_revenue.privacy.clip import LIMIT, clip_id, clip_list, clip_text, hash_id
-from otel_revenue.privacy.values import MAX_SCANNED, scrub
 from otel_revenue.schema._table import EVENTS, REQUIRED, SCHEMA_VERSION
 from otel_revenue.schema.money import EXPONENTS, to_number
 
 from . import otlp
+from .rules import clean_id, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    Check = Callable[[Any], Any]
+    from .rules import Rule
 
-MAX_INT: Final = 2**63 - 1
+__all__ = ["clean_id", "context", "encode", "prepare"]
 
-_FEW: Final = 64
-_CLEAN_MEMO_LIMIT: Final = 2048
-_clean_ids: dict[str, str] = {}
-_clean_labels: dict[str, str] = {}
-"""Texts that were found clean and leave as they are. Emptied when full: an id comes back within minutes or never."""
-
-
-_PROSE: Final = re.compile(r"(?<![^\W\d_])[^\W\d_]{2,}\s+[^\W\d_]{2,}")
-"""Two words of letters: no detector knows a name, but no order is numbered like that."""
-
-
-def clean_id(value: str, *, prose: bool = False) -> str | None:
-    """
-    Return an id as it may leave: unchanged, or its hash where it is too long or reads like prose ("Jane Doe" in a field
-    that the shop took for its order id, unless *prose* is fine); None where it looks like personal data.
-    """
-    known = _clean_ids.get(value)
-    if known is not None:
-        return known
-    seen = value if len(value) <= MAX_SCANNED else value[:MAX_SCANNED]  # beyond that, what leaves is a hash
-    words = value.split(None, 1)
-    if not words or scrub(seen) != seen:
-        return None
-    if len(words) > 1 and not prose and _PROSE.search(value[:LIMIT]):
-        return hash_id(value)
-    # Most ids are short and printable: nothing of them is to be clipped.
-    result = value if len(value) <= LIMIT and value.isascii() and value.isprintable() else clip_id(value)
-    if result is value and len(words) == 1:
-        _remember(_clean_ids, value)
-    return result
-
-
-def _remember(memo: dict[str, str], value: str) -> None:
-    if len(memo) >= _CLEAN_MEMO_LIMIT:
-        memo.clear()
-    memo[value] = value
-
-
-def _text(value: Any) -> str | None:
-    """Return a plain string: of an integer its digits, of an `enum` of strings its value, of other types nothing."""
-    if type(value) is str:
-        return value
-    if isinstance(value, str):
-        return str.__str__(value)
-    return str(value) if type(value) is int and -MAX_INT <= value <= MAX_INT else None
-
-
-def _id(value: Any) -> str | None:
-    text = value if type(value) is str else _text(value)
-    return None if text is None else clean_id(text)
-
-
-def _label(value: Any) -> str | None:
-    text = value if type(value) is str else _text(value)
-    if text is None:
-        return None
-    known = _clean_labels.get(text)
-    if known is not None:
-        return known
-    result = clip_text(scrub(text)).strip()
-    if result and result == text:
-        _remember(_clean_labels, text)
-    return result or None
-
-
-def _code(pattern: str) -> Check:
-    match = re.compile(pattern).fullmatch
-    few: set[str] = set()  # most codes have few values; what is unique fills it once, and is matched then
-
-    def check(value: Any) -> str | None:
-        text = value if type(value) is str else _text(value)
-        if text is None or text in few:
-            return text
-        if not match(text):
-            return None
-        if len(few) < _FEW:
-            few.add(text)
-        return text
-
-    return check
-
-
-def _integer(value: Any) -> int | None:
-    return value if type(value) is int and 0 <= value <= MAX_INT else None
-
-
-def _number(value: Any) -> float | None:
-    if type(value) is int:
-        value = float(value) if abs(value) < 2**53 else math.nan  # beyond that a double is another number
-    return value if type(value) is float and 0 <= value < math.inf else None
-
-
-def _flag(value: Any) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
-def _sku(value: Any) -> str | None:
-    """Return an id of the shop's catalogue: of things, which may have names of several words."""
-    text = _text(value)
-    return None if text is None else clean_id(text, prose=True)
-
-
-def _ids(value: Any) -> list[str] | None:
-    if not isinstance(value, (list, tuple)):
-        return None
-    kept = [text for item in value[:LIMIT] if (text := _sku(item)) is not None]  # more cannot fit
-    return clip_list(kept)[0] or None
-
-
-_CHECKS: Final[dict[str, Callable[[str], Check]]] = {
-    "id": lambda _: _id,
-    "label": lambda _: _label,
-    "code": _code,
-    "count": lambda _: _integer,
-    "minor": lambda _: _integer,
-    "major": lambda _: _number,
-    "flag": lambda _: _flag,
-    "ids": lambda _: _ids,
-}
-
-_RULES: Final[dict[str, dict[str, tuple[Check, Callable[[Any], bytes]]]]] = {
-    name: {key: (_CHECKS[kind](pattern), otlp.encoder(key, kind)) for key, (kind, pattern) in fields.items()}
+_RULES: Final[dict[str, dict[str, Rule]]] = {
+    name: {key: rule(key, kind, pattern) for key, (kind, pattern) in fields.items() if key != "schema_version"}
     for name, fields in EVENTS.items()
 }
 
 _COMMON: Final = {
-    key: rule for key, rule in _RULES["order.paid"].items() if all(key in rules for rules in _RULES.values())
+    key: found for key, found in _RULES["order.paid"].items() if all(key in rules for rules in _RULES.values())
 }
 
-_VERSION: Final = otlp.encoder("schema_version", "code")(SCHEMA_VERSION)
+_DERIVED: Final = {key: otlp.encoder(key, EVENTS["order.paid"][key][0]) for key in ("skus_cut", "subtotal")}
+_ENDS: Final = {name: otlp.record_end(name) for name in EVENTS}
+_SOURCE: Final = "server"
+_VERSION_BYTES: Final = otlp.encoder("schema_version", "code")(SCHEMA_VERSION)
+_SOURCE_BYTES: Final = otlp.encoder("telemetry.source", "code")(_SOURCE)
+_event_id_bytes: Final = otlp.encoder("event_id", "code")
 
 
 def prepare(
-    name: str, attributes: Mapping[str, Any], encoded: dict[str, bytes] | None = None
+    name: str,
+    attributes: Mapping[str, Any],
+    encoded: dict[str, bytes] | None = None,
+    *,
+    event_id: str | None = None,
+    elapsed_ms: int | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """
     Return the attributes that may leave, clean, and the names of those that may not.
@@ -170,20 +57,35 @@ def prepare(
     A subtotal in minor units gets its number in major units beside it, where the currency's decimals are known.
     SKUs that do not fit, or look like personal data, are counted in `skus_cut`.
 
+    Args:
+        name: the event's name in the schema.
+        attributes: by wire name.
+        encoded: taken for the bytes of each attribute.
+        event_id: given where the event is recorded here and now: a fresh id, in its canonical form. It, the source
+            and *elapsed_ms* stand for what the attributes leave unsaid.
+        elapsed_ms: time since the request began, milliseconds.
+
     Raises:
         SchemaError: the event is not declared, or a required attribute is missing or unusable.
     """
     rules = _RULES.get(name) if isinstance(name, str) else None
     if rules is None:
         raise SchemaError("the event is not declared in the schema")
+    if encoded is None:
+        encoded = {}
     clean: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
-    if encoded is not None:
-        encoded["schema_version"] = _VERSION
-    refused: list[str] = []
-    _walk(rules, attributes, clean, refused, {} if encoded is None else encoded)
-    for key in _derived(clean, attributes):
-        if encoded is not None:
-            encoded[key] = rules[key][1](clean[key])
+    encoded["schema_version"] = _VERSION_BYTES
+    if event_id is not None:
+        clean["event_id"] = event_id
+        encoded["event_id"] = _event_id_bytes(event_id)
+        clean["telemetry.source"] = _SOURCE
+        encoded["telemetry.source"] = _SOURCE_BYTES
+        if elapsed_ms is not None:
+            _walk(rules, {"elapsed_ms": elapsed_ms}, clean, encoded)
+    refused = _walk(rules, attributes, clean, encoded)
+    if "subtotal_minor" in clean or "skus" in clean:
+        for key in _derived(clean, attributes):
+            encoded[key] = _DERIVED[key](clean[key])
     for key in REQUIRED[name]:
         if key not in clean:
             raise SchemaError(f"{name} without a usable {key}")
@@ -191,25 +93,25 @@ def prepare(
 
 
 def _walk(
-    rules: Mapping[str, tuple[Check, Callable[[Any], bytes]]],
-    attributes: Mapping[str, Any],
-    clean: dict[str, Any],
-    refused: list[str],
-    encoded: dict[str, bytes],
-) -> None:
+    rules: Mapping[str, Rule], attributes: Mapping[str, Any], clean: dict[str, Any], encoded: dict[str, bytes]
+) -> list[str]:
+    refused: list[str] = []
     for key, value in attributes.items():
-        if value is None or key == "schema_version":  # ours to say
+        if value is None:
             continue
-        rule = rules.get(key)
-        if rule is None:
-            refused.append("undeclared")
+        apply = rules.get(key)
+        if apply is None:
+            if key != "schema_version":  # ours to say
+                refused.append("undeclared")
             continue
-        checked = rule[0](value)
-        if checked is None:
+        made = apply(value)
+        if made is None:
             refused.append(key)
+            clean.pop(key, None)  # nor does what it was to replace stand for it
+            encoded.pop(key, None)
             continue
-        clean[key] = checked
-        encoded[key] = rule[1](checked)
+        clean[key], encoded[key] = made
+    return refused
 
 
 def context(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -220,14 +122,14 @@ def context(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     clean: dict[str, Any] = {}
     refused: list[str] = []
     for key, value in values.items():
-        rule = _COMMON.get(key)
-        if rule is None or value is None:
+        apply = _COMMON.get(key)
+        if apply is None or value is None:
             continue
-        checked = rule[0](value)
-        if checked is None:
+        made = apply(value)
+        if made is None:
             refused.append(key)
         else:
-            clean[key] = checked
+            clean[key] = made[0]
     _derived(clean, values)
     return clean, refused
 
@@ -235,9 +137,8 @@ def context(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 def _derived(clean: dict[str, Any], attributes: Mapping[str, Any]) -> tuple[str, ...]:
     """Put what follows from other attributes; returns which."""
     put: tuple[str, ...] = ()
-    skus = clean.get("skus")
-    if skus is not None and len(skus) < len(attributes["skus"]):
-        clean["skus_cut"] = len(attributes["skus"]) - len(skus)
+    if "skus" in clean and len(clean["skus"]) < len(attributes["skus"]):
+        clean["skus_cut"] = len(attributes["skus"]) - len(clean["skus"])
         put = ("skus_cut",)
     # What an application binds or tracks is the integer; people and tools get the number beside it.
     minor = clean.get("subtotal_minor")
@@ -266,14 +167,6 @@ def encode(
         encoded: the attributes as `prepare` has encoded them, if it has.
     """
     if encoded is None:
-        rules = _RULES[name]
-        encoded = {key: rules[key][1](value) for key, value in attributes.items()}
-    return otlp.encode_log_record(
-        time_ns=time_ns,
-        observed_ns=observed_ns,
-        event_name=name,
-        attributes=encoded.values(),
-        trace_id=ids[0],
-        span_id=ids[1],
-        flags=ids[2],
-    )
+        fields = EVENTS[name]
+        encoded = {key: otlp.encoder(key, fields[key][0])(value) for key, value in attributes.items()}
+    return otlp.join_log_record(_ENDS[name], encoded.values(), time_ns, observed_ns, ids)

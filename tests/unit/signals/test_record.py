@@ -16,7 +16,7 @@ from otel_revenue.errors import SchemaError
 from otel_revenue.schema.events import EVENTS as MODELS
 from otel_revenue.schema.events import SCHEMA_VERSION
 from otel_revenue.schema.fields import attributes_of
-from otel_revenue.signals import record
+from otel_revenue.signals import record, rules
 from otel_revenue.signals.otlp_decode import decode_log_record
 from support.json_schema import errors
 from support.personal import MASKED
@@ -311,10 +311,10 @@ def test_the_memo_of_clean_ids_is_bounded():
     """
     Ids that are remembered as clean are few and short, however many and long ones pass.
     """
-    for i in range(3 * record._CLEAN_MEMO_LIMIT):
+    for i in range(3 * rules._CLEAN_MEMO_LIMIT):
         record.clean_id(f"order-{i}" + "x" * (i % 400))
 
-    assert (True, True) == (len(record._clean_ids) <= record._CLEAN_MEMO_LIMIT, max(map(len, record._clean_ids)) < 255)
+    assert (True, True) == (len(rules._clean_ids) <= rules._CLEAN_MEMO_LIMIT, max(map(len, rules._clean_ids)) < 255)
 
 
 @pytest.mark.parametrize(
