@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 from otel_revenue._guard import logger
 
+from .sqlite_rescue import Rescued, rescue
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -60,21 +62,51 @@ def put_back(path: Path, orphan: sqlite3.Connection, layout: int) -> None:
 
 
 def move_aside(path: Path, file: tuple[int, int] | None) -> None:
-    """Give the damaged *file* at *path* another name, with its journal; nothing when *path* leads to another one by now."""
+    """
+    Give the damaged *file* at *path* another name, with its journal, and put there what can still be read of it.
+
+    Nothing happens when *path* leads to another file by now.
+    """
+    draft = path.with_name(f"{path.name}.rescue-{os.getpid()}")
     with _repairing(path):
         if identity(path) != file:
             return  # another process has moved it already
-        moved = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
-        if moved.exists():
-            moved = moved.with_name(f"{moved.name}-{time.time_ns()}")
-        for suffix in ("", "-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                Path(f"{path}{suffix}").rename(f"{moved}{suffix}")
+        try:
+            rescued = rescue(path, draft, _RESCUE_S)
+            moved = _moved(path)
+            if rescued is not None:
+                _sync(draft)
+                draft.replace(path)
+                _sync(path.parent)
+        finally:
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                Path(f"{draft}{suffix}").unlink(missing_ok=True)
+    _tell_moved(path, moved, rescued)
+
+
+def _moved(path: Path) -> Path:
+    moved = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    if moved.exists():
+        moved = moved.with_name(f"{moved.name}-{time.time_ns()}")
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").rename(f"{moved}{suffix}")
+    return moved
+
+
+def _tell_moved(path: Path, moved: Path, rescued: Rescued | None) -> None:
+    if rescued is None:
+        what = "a new one begun: payments that were waiting in it are in that file alone"
+    else:
+        what = (
+            f"a new one begun with what can be read of it, {rescued.events} waiting events and {rescued.payments} payments; what "
+            "cannot be is in that file alone"
+        )
     logger.critical(
-        "otel-revenue: the ledger %s is damaged. It was moved to %s and a new one begun: payments that were waiting in "
-        "it are in that file alone. Keep it, and see docs/architecture.md, 'A damaged ledger'.",
+        "otel-revenue: the ledger %s is damaged. It was moved to %s and %s. Keep it, and see docs/architecture.md, 'A damaged ledger'.",
         path,
         moved,
+        what,
     )
 
 
