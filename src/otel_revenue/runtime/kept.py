@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the store could not take: facts and notes, synced to disk where that works, else in memory, until the worker passes them on."""
+"""What the store could not take: facts, notes, events; synced to disk where that works, else in memory, until the worker passes them on."""
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_revenue.errors import StoreError
 from otel_revenue.ledger.model import Facts
+from otel_revenue.ledger.store import NewRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +34,7 @@ class Note(NamedTuple):
 
 class Kept:
     """
-    Facts and notes in the order in which they came.
+    Facts, notes and events in the order in which they came.
 
     Args:
         spool: where they are kept, synced at each append; None where there is no folder.
@@ -53,7 +56,14 @@ class Kept:
         """Keep a note."""
         self._keep(json.dumps({"note": note}, separators=(",", ":")).encode())
 
-    def pass_on(self, take: Callable[[Facts], None], write: Callable[[Note], None]) -> bool:
+    def event(self, row: NewRow) -> None:
+        """Keep an event without money."""
+        frozen = [row.event_id, row.event_name, base64.b64encode(row.record).decode(), row.recorded_ns]
+        self._keep(json.dumps({"event": frozen}, separators=(",", ":")).encode())
+
+    def pass_on(
+        self, take: Callable[[Facts], None], write: Callable[[Note], None], add: Callable[[NewRow], None]
+    ) -> bool:
         """
         Give everything kept to the store; returns whether nothing is left.
 
@@ -65,12 +75,13 @@ class Kept:
                 self._spool.adopt()
                 while (batch := self._spool.read(READER, 50)) is not None:
                     for frame in batch.frames:
-                        _pass(frame, take, write)
+                        _pass(frame, take, write, add)
                     self._spool.commit(READER, batch)
             while self._memory:
-                _pass(self._memory[0], take, write)
+                _pass(self._memory[0], take, write, add)
                 self._memory.popleft()
         except StoreError:
+            self._write_down()
             return False
         return True
 
@@ -94,6 +105,14 @@ class Kept:
         if self._spool is not None:
             self._spool.abandon()
 
+    def _write_down(self) -> None:
+        """Put on disk what is in memory only, where the disk takes it by now: the store may fail for long."""
+        if self._spool is not None:
+            with contextlib.suppress(OSError):
+                while self._memory:
+                    self._spool.append(self._memory[0])
+                    self._memory.popleft()
+
     def _keep(self, frame: bytes) -> None:
         if self._spool is not None:
             try:
@@ -107,13 +126,19 @@ class Kept:
             self.lost += 1
 
 
-def _pass(frame: bytes, take: Callable[[Facts], None], write: Callable[[Note], None]) -> None:
+def _pass(
+    frame: bytes, take: Callable[[Facts], None], write: Callable[[Note], None], add: Callable[[NewRow], None]
+) -> None:
     ids: tuple[str, ...] = ()
     try:
         raw: Any = json.loads(frame)
         if "note" in raw:
             note = raw["note"]
             write(Note(note[0], note[1], note[2], note[3], tuple(note[4])))
+            return
+        if "event" in raw:
+            event_id, name, record, recorded_ns = raw["event"]
+            add(NewRow(event_id, name, base64.b64decode(record), recorded_ns))
             return
         facts = Facts.from_json(frame.decode())
         ids = tuple(alias.id for alias in facts.aliases)

@@ -47,6 +47,8 @@ _SECOND: Final = 10**9
 _TIDY_NS: Final = 600 * _SECOND
 _GAUGES_S: Final = 1.0
 SCOPE: Final = "otel_revenue"
+KEPT: Final = "facts"
+"""The folder of what the store could not take."""
 
 _inherited: list[Process] = []
 """What a forked child got from its parent: neither used nor closed, since SQLite's file locks are the parent's."""
@@ -79,7 +81,7 @@ class Process:
         )
         # Facts are money: their limit is the ledger's own.
         self._kept = Kept(
-            _open_spool(folder, "facts", token=token, readers=(READER,), max_bytes=settings.store_max_bytes, fsync=True)
+            _open_spool(folder, KEPT, token=token, readers=(READER,), max_bytes=settings.store_max_bytes, fsync=True)
         )
         self._worker = Worker(
             self.store,
@@ -106,14 +108,14 @@ class Process:
 
     def append(self, event_id: str, name: str, record: bytes, now_ns: int) -> None:
         """
-        Put an event that is not money on its way.
-
-        Raises:
-            StoreError: neither spool nor store took it.
+        Put an event that is not money on its way: into the spool, else the outbox, else kept aside until one of them can be written.
         """
         if not self._spooled(record):
-            with self.store.transaction() as tx:
-                tx.add_rows([NewRow(event_id, name, record, now_ns)])
+            row = NewRow(event_id, name, record, now_ns)
+            try:
+                self._add(row)
+            except StoreError:
+                self._kept.event(row)
         self.wake()
 
     def keep(self, facts: Facts) -> None:
@@ -156,6 +158,16 @@ class Process:
             self._spool.close()
         self.store.close()
 
+    def before_fork(self) -> None:
+        """In the parent: let go of what a child must not have."""
+        if isinstance(self.store, SqliteStore):
+            self.store.before_fork()
+
+    def after_fork(self) -> None:
+        """In the parent, when it has forked."""
+        if isinstance(self.store, SqliteStore):
+            self.store.after_fork()
+
     def abandon(self) -> None:
         """In a forked child: let go of the parent's files without touching its locks."""
         self._kept.abandon()
@@ -175,7 +187,7 @@ class Process:
     # -- from the worker's thread -------------------------------------------------------------------------------------
 
     def _join_kept(self, now_ns: int) -> int | None:
-        done = self._kept.pass_on(lambda facts: self._retake(self, facts), self._write)
+        done = self._kept.pass_on(lambda facts: self._retake(self, facts), self._write, self._add)
         return None if done else now_ns + _SECOND
 
     def _release_due(self, now_ns: int) -> int | None:
@@ -204,6 +216,10 @@ class Process:
             warn_once("spool.append", "otel-revenue: the spool cannot be written; the outbox takes its events.")
             return False
         return True
+
+    def _add(self, row: NewRow) -> None:
+        with self.store.transaction() as tx:
+            tx.add_rows([row])
 
     def _write(self, note: Note) -> None:
         with self.store.transaction() as tx:
@@ -255,6 +271,14 @@ def _open_store(path: Path | None, names: Sequence[str], busy_s: float) -> Store
     except (StoreBusy, StoreFull):
         return store  # it can be opened; what it cannot take now is kept aside
     except StoreError as error:
+        if _writable(path.parent / KEPT):
+            logger.critical(
+                "otel-revenue: the ledger %s cannot be used (%s). Payments are kept aside on disk, and joined and delivered when it "
+                "can be: mend it, or upgrade where it was written by a newer version.",
+                path,
+                error,
+            )
+            return store
         logger.critical(
             "otel-revenue: the folder %s cannot be used (%s). Ledger and outbox are in MEMORY: payments that wait are lost when "
             "the process ends, and each process counts for itself. Set OTEL_REVENUE_STORE to a folder that the application "
@@ -264,6 +288,18 @@ def _open_store(path: Path | None, names: Sequence[str], busy_s: float) -> Store
         )
         return SqliteStore(None, destinations=names, busy_s=busy_s)
     return store
+
+
+def _writable(folder: Path) -> bool:
+    """Whether facts can be kept aside there."""
+    probe = folder / f"probe-{os.getpid()}-{secrets.token_hex(4)}.new"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe.write_bytes(b"?")
+        probe.unlink()
+    except OSError:
+        return False
+    return True
 
 
 def _open_spool(folder: Path | None, name: str, **arguments: Any) -> Spool | None:
