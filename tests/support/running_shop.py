@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -29,6 +30,32 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def children(pid: int) -> list[int]:
+    """Return the living children of a process, oldest first."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            found += [int(child) for child in (task / "children").read_text().split()]
+    return sorted(found)
+
+
+def command_line(pid: int) -> str:
+    """Return what a process was called with."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""
+
+
+def open_files(pid: int) -> list[str]:
+    """Return what a process has open."""
+    found = []
+    with contextlib.suppress(OSError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.append(str(descriptor.readlink()))
+    return found
+
+
 @dataclass
 class RunningShop:
     """
@@ -46,6 +73,7 @@ class RunningShop:
     cwd: Path = SHOP
     instrumented: bool = True
     _process: subprocess.Popen[bytes] | None = None
+    _group: int = 0
 
     @property
     def url(self) -> str:
@@ -64,6 +92,9 @@ class RunningShop:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        if self._group:  # workers outlive a killed master, some for ever
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._group, signal.SIGKILL)
 
     def start(self) -> RunningShop:
         server = [sys.executable, "-m", "uvicorn", "shop:app", "--host", "127.0.0.1", "--port", str(self.port)]
@@ -75,7 +106,9 @@ class RunningShop:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
+        self._group = self._process.pid
         end = time.monotonic() + 60
         while time.monotonic() < end:
             if self._process.poll() is not None:
@@ -114,13 +147,33 @@ class RunningShop:
         """Stop it as an orchestrator does; returns the exit code."""
         return self._end(signal.SIGTERM)
 
+    def end(self, number: int) -> int:
+        """Send it a signal and wait for its end; returns the exit code."""
+        return self._end(number)
+
+    def signal(self, number: int) -> None:
+        """Send it a signal that does not end it."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started: with several workers, their master."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes below it that are our application's, in the order of their start."""
+        return [pid for pid in children(self.pid) if "resource_tracker" not in command_line(pid)]
+
     def _end(self, number: int) -> int:
         process, self._process = self._process, None
         if process is None:
             return 0
         if process.poll() is None:
             process.send_signal(number)
-        return process.wait(30)
+        return process.wait(60)
 
     def order(self, **cart: Any) -> dict[str, Any]:
         """Put an order; returns what the shop answers."""

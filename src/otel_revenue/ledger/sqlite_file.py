@@ -56,6 +56,8 @@ class _Connection:
         self.file = file
 
 
+_BEFORE_FORK_S: Final = 1.0
+
 _inherited: list[object] = []
 """Connections that a forked child must neither use nor close: SQLite's file locks belong to the parent."""
 
@@ -74,6 +76,7 @@ class SqliteFile:
         self._busy_s = busy_s
         self._connection: _Connection | None = None
         self._opening = threading.Lock()
+        self._forking = False
         self._orphan: sqlite3.Connection | None = None
         self._damaged_file: tuple[int, int] | None = None
 
@@ -93,6 +96,31 @@ class SqliteFile:
         if current is not None and current.pid == os.getpid():
             with current.lock:
                 current.raw.close()
+
+    def before_fork(self) -> None:
+        """
+        Close the file, and keep it closed until `after_fork`.
+
+        With a connection of its parent's a child would share SQLite's notes of what is locked, and the locks are not its own:
+        others would take the file for unused, and remove the log that the child writes to. A file that is busy for longer
+        stays open, since the application comes first.
+        """
+        until = time.monotonic() + _BEFORE_FORK_S
+        if self._path is None or not self._opening.acquire(timeout=_BEFORE_FORK_S):
+            return
+        self._forking = True
+        current = self._connection
+        if current is None or current.pid != os.getpid():
+            return
+        if current.lock.acquire(timeout=max(0.0, until - time.monotonic())):
+            self._drop(current)
+            current.lock.release()
+
+    def after_fork(self) -> None:
+        """In the parent: open the file again when it is next needed."""
+        if self._forking:
+            self._forking = False
+            self._opening.release()
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[sqlite3.Connection]:

@@ -168,6 +168,16 @@ class Process:
         if isinstance(self.store, SqliteStore):
             self.store.after_fork()
 
+    def before_fork(self) -> None:
+        """In the parent: let go of what a child must not have."""
+        if isinstance(self.store, SqliteStore):
+            self.store.before_fork()
+
+    def after_fork(self) -> None:
+        """In the parent, when it has forked."""
+        if isinstance(self.store, SqliteStore):
+            self.store.after_fork()
+
     def abandon(self) -> None:
         """In a forked child: let go of the parent's files without touching its locks."""
         self._kept.abandon()

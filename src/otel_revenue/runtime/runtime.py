@@ -82,7 +82,11 @@ class Runtime:
         self._opening = threading.Lock()
         self._stopped = False
         self._spent_s = 0.0
-        os.register_at_fork(after_in_child=_forgetting(self))
+        os.register_at_fork(
+            before=_held_weakly(self, Runtime.before_fork),
+            after_in_parent=_held_weakly(self, Runtime.after_fork),
+            after_in_child=_held_weakly(self, Runtime.forget_process),
+        )
         atexit.register(self._at_exit)
 
     def _watch(self) -> None:
@@ -142,9 +146,23 @@ class Runtime:
         with guard("runtime.exit"):
             self.stop(max(0.0, self.settings.flush_timeout - self._spent_s))
 
+    def before_fork(self) -> None:
+        """In the parent: let go of what a child must not have; opened again when it is next needed."""
+        process = self._process
+        if process is not None and process.pid == os.getpid():
+            process.before_fork()
+
+    def after_fork(self) -> None:
+        """In the parent, when it has forked."""
+        process = self._process
+        if process is not None and process.pid == os.getpid():
+            process.after_fork()
+
     def forget_process(self) -> None:
         """In a forked child: what the parent opened is the parent's."""
         self._opening = threading.Lock()
+        self._spent_s = 0.0
+        self.servers.begin_anew()
         self.instruments.recorded.begin_anew()
         if self._process is not None:
             self._process.abandon()
@@ -347,15 +365,17 @@ def _with_labels(facts: Facts, labels: Labels) -> Facts:
     return replace(facts, labels=labels)
 
 
-def _forgetting(runtime: Runtime) -> Callable[[], None]:
+def _held_weakly(runtime: Runtime, method: Callable[[Runtime], None]) -> Callable[[], None]:
+    """Return a call of *method* that does not keep the runtime: what is registered for a fork cannot be taken back."""
     reference = weakref.ref(runtime)
 
-    def forget() -> None:
+    def call() -> None:
         alive = reference()
         if alive is not None:
-            alive.forget_process()
+            with guard("runtime.fork"):
+                method(alive)
 
-    return forget
+    return call
 
 
 def _beside(call: Callable[[], object]) -> threading.Thread | None:

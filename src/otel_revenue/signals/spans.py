@@ -79,6 +79,10 @@ class ServerSpans(SpanProcessor):
         self._lock = threading.Lock()
         self.has_bound = False
 
+    def begin_anew(self) -> None:
+        """In a forked child: whoever holds the lock is not here to release it."""
+        self._lock = threading.Lock()
+
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Note which request a span belongs to; a SERVER span, or one without a parent, begins one."""
         request: Request | None
