@@ -28,7 +28,8 @@ def bind(
     """
     Say what the current request knows about its order.
 
-    It holds until the request ends; outside a trace, inside `with bind(...)` only. Payments that the request creates at
+    It holds until the request ends: one that Starlette, FastAPI, Django or Flask answers, or one with a span. Elsewhere it
+    holds inside `with bind(...)` only. Payments that the request creates at
     Stripe carry it, marked in `requested_attributes` as known from the request alone.
 
     Args:

@@ -3,8 +3,8 @@
 What application code says about the order of the current request: `otel_revenue.bind(order_id=..., tier=...)`.
 
 It holds for the request alone: a server that reuses threads must not carry one buyer's order into the next buyer's
-request. Where the request's span is not sampled it is known by its trace alone. Outside a trace a binding holds inside
-`with bind(...)` only.
+request. Where we do not see the request begin (no ASGI or WSGI application that we know) and its span is not sampled, it
+is known by its trace alone; outside a trace, too, a binding then holds inside `with bind(...)` only.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Binding:
 def bind(servers: ServerSpans, values: Mapping[str, Any]) -> Binding:
     """Keep checked *values* for the rest of the request."""
     trace_id = current_ids()[0]
-    if trace_id:
-        owner: Owner = servers.bind(trace_id, values) or trace_id
+    owner: Owner = servers.bind(trace_id, values) or trace_id
+    if owner:
         known_owner, known = _bound.get()
         if known_owner != _BLOCK:
             _bound.set((owner, {**known, **values} if known_owner == owner else values))
@@ -69,9 +69,9 @@ def current(servers: ServerSpans) -> dict[str, Any]:
     if not known and not servers.has_bound:
         return {}
     trace_id = current_ids()[0]
-    request = servers.request(trace_id) if trace_id else None
+    request = servers.request(trace_id)
     values = {} if request is None else dict(request.bound)
-    if owner == _BLOCK or (trace_id and owner == (request or trace_id)):
+    if owner == _BLOCK or (owner and owner == (request or trace_id)):
         values.update(known)
     return values
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import threading
 import weakref
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
@@ -19,6 +20,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import TracebackType
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
@@ -48,18 +50,47 @@ MAX_LINK_AGE_NS: Final = 14 * _DAY_NS
 
 class Request:
     """
-    One request as this process sees it.
+    One request as this process sees it: from the start of its SERVER span to that span's end; or, as a context manager,
+    while it is being answered, whether its spans are sampled or not.
 
     Attributes:
-        server: its own span while that lives, None afterwards.
+        server: its own span while that lives, None before, afterwards, and where it is not sampled.
+        start_ns: when it began.
         bound: what the application has bound to it; replaced as a whole, never changed.
+        answered: whether it is being answered, and ends with that.
+        over: whether it has ended: tasks may outlive it.
     """
 
-    __slots__ = ("__weakref__", "bound", "server")
+    __slots__ = ("__weakref__", "_before", "answered", "bound", "over", "server", "start_ns")
 
-    def __init__(self, server: Span) -> None:
-        self.server: Span | None = server
+    def __init__(self, start_ns: int, server: Span | None = None) -> None:
+        self.start_ns = start_ns
+        self.server = server
         self.bound: Mapping[str, Any] = {}
+        self.answered = self.over = False
+        self._before: Request | None = None
+
+    def end(self) -> None:
+        """Forget what was bound."""
+        self.over = True
+        self.server = None
+        self.bound = {}
+
+    def __enter__(self) -> Request:
+        self.answered = True
+        self._before = _answered.get()
+        _answered.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+        _answered.set(self._before)
+
+
+_answered: ContextVar[Request | None] = ContextVar("otel_revenue_request", default=None)
+"""The request that is being answered in this context, where the web framework is one that we see."""
 
 
 class ServerSpans(SpanProcessor):
@@ -87,14 +118,25 @@ class ServerSpans(SpanProcessor):
         """Note which request a span belongs to; a SERVER span, or one without a parent, begins one."""
         request: Request | None
         if span.kind in (SpanKind.SERVER, SpanKind.CONSUMER) or span.parent is None:
-            request = Request(span)
-            context = span.get_span_context()
-            if context is not None:
-                self._by_span[context.span_id] = request
-                self._by_trace.setdefault(context.trace_id, request)
+            request = self._begin(span)
         else:
             request = getattr(trace.get_current_span(parent_context), _REQUEST, None)
         setattr(span, _REQUEST, request)
+
+    def _begin(self, span: Span) -> Request:
+        request = _answered.get()
+        if request is not None and not request.over:
+            if span.kind not in (SpanKind.SERVER, SpanKind.CONSUMER):
+                return request  # the framework is not instrumented: Stripe's call, say, begins a trace of its own
+            if request.server is None:
+                request.server = span
+        if request is None or request.server is not span:
+            request = Request(span.start_time or 0, span)
+        context = span.get_span_context()
+        if context is not None:
+            self._by_span[context.span_id] = request
+            self._by_trace.setdefault(context.trace_id, request)
+        return request
 
     def on_end(self, span: ReadableSpan) -> None:
         """Forget the span, and what was bound, when the request is over."""
@@ -103,16 +145,17 @@ class ServerSpans(SpanProcessor):
         if context is None or request is None:
             return
         request.server = None
-        request.bound = {}
+        if not request.answered:
+            request.end()
         if self._by_trace.get(context.trace_id) is request:
             self._by_trace.pop(context.trace_id, None)
 
     def request(self, trace_id: int) -> Request | None:
-        """Return the request that the current span, of this trace, belongs to; None when it is over or unknown."""
+        """Return the request that the current span, of this trace (0: of none), belongs to; None when it is over or unknown."""
         request: Request | None = getattr(trace.get_current_span(), _REQUEST, None)
-        if request is None:  # a span that is not ours to mark, such as one made of a bare context
-            request = self._by_trace.get(trace_id)
-        return request if request is not None and request.server is not None else None
+        if request is None:  # a span that is not ours to mark: not sampled, or made of a bare context
+            request = _answered.get() or self._by_trace.get(trace_id)
+        return None if request is None or request.over else request
 
     def find(self, trace_id: int) -> Span | None:
         """Return the SERVER span of the current request, None when there is none that records."""
@@ -149,11 +192,9 @@ def request_ids(servers: ServerSpans) -> tuple[int, int, int]:
 
 
 def elapsed_ms(servers: ServerSpans, trace_id: int, now_ns: int) -> int | None:
-    """Return the time since the request's SERVER span began, in milliseconds; None outside a known request."""
-    server = servers.find(trace_id) if trace_id else None
-    if server is None or server.start_time is None:
-        return None
-    return max(0, (now_ns - server.start_time) // 10**6)
+    """Return the time since the request began, in milliseconds; None outside a known request."""
+    request = servers.request(trace_id)
+    return None if request is None else max(0, (now_ns - request.start_ns) // 10**6)
 
 
 def add_event(

@@ -10,12 +10,16 @@ FastAPI and Django applications are reached by patching their `__call__`; any ot
 from __future__ import annotations
 
 import asyncio
+import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from otel_revenue._guard import guard
+from otel_revenue.signals.spans import Request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
+    from contextlib import AbstractContextManager
 
     from .life import Life
 
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     Flush = Callable[[], object]
 
 _MARK = "otel_revenue.lifespan"
+_ANSWERED = "otel_revenue.request"
+_NOT_HERE = nullcontext()
 
 
 class RevenueMiddleware:
@@ -47,7 +53,16 @@ class RevenueMiddleware:
         self._flush = flush
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, watched(scope, send, self._start, self._flush))
+        with answering(scope):
+            await self._app(scope, receive, watched(scope, send, self._start, self._flush))
+
+
+def answering(scope: Scope) -> AbstractContextManager[object]:
+    """Return what a request is answered in; the outermost application alone does it, and no lifespan is a request."""
+    if scope.get("type") not in ("http", "websocket") or scope.get(_ANSWERED):
+        return _NOT_HERE
+    scope[_ANSWERED] = True
+    return Request(time.time_ns())
 
 
 def watched(scope: Scope, send: Send, start: Start, flush: Flush) -> Send:
@@ -83,7 +98,11 @@ def in_lifespan(life: Life) -> Callable[[Callable[..., Any]], Callable[..., Any]
 
     def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         async def __call__(app: Any, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: N807 - replaces a method of that name
-            await original(app, scope, receive, watched(scope, send, life.begin, life.end) if life.active else send)
+            if not life.active:
+                await original(app, scope, receive, send)
+                return
+            with answering(scope):
+                await original(app, scope, receive, watched(scope, send, life.begin, life.end))
 
         return __call__
 
@@ -100,7 +119,8 @@ def with_lifespan(life: Life) -> Callable[[Callable[..., Any]], Callable[..., An
                 return
             with guard("asgi.start"):
                 life.begin_once()
-            await original(app, scope, receive, send)
+            with answering(scope) if life.active else nullcontext():
+                await original(app, scope, receive, send)
 
         return __call__
 

@@ -9,9 +9,12 @@ end: a process that ends by itself flushes in `atexit`, and what a killed one le
 
 from __future__ import annotations
 
+import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from otel_revenue._guard import guard
+from otel_revenue.signals.spans import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +29,9 @@ def at_first_request(life: Life) -> Callable[[Callable[..., Any]], Callable[...,
         def __call__(app: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807 - replaces a method of that name
             with guard("wsgi.start"):
                 life.begin_once()
-            return original(app, *args, **kwargs)
+            # What is streamed afterwards is no longer part of it: nothing tells when that ends.
+            with Request(time.time_ns()) if life.active else nullcontext():
+                return original(app, *args, **kwargs)
 
         return __call__
 

@@ -1,0 +1,149 @@
+"""Requests that the patched frameworks answer: what is bound, and how long they take, without sampled spans or without any."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import stripe
+from fastapi import BackgroundTasks, Depends, FastAPI
+from flask import Flask
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
+from opentelemetry.trace import SpanKind
+from starlette.testclient import TestClient
+
+from otel_revenue import bind, flush, track
+from otel_revenue.testing import FakeStripe
+from support.instrumented import App
+from support.receiver import Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from opentelemetry.sdk.trace.sampling import Sampler
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+    with Receiver() as receiver:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        app = App(receiver, tmp_path)
+        yield app
+        app.instrumentor.uninstrument()
+
+
+def _shop(app: App, sampler: Sampler | None) -> TestClient:
+    """An application whose requests have SERVER spans, sampled or not, or (None) no spans at all."""
+    app.tracers = TracerProvider(sampler=sampler or ALWAYS_ON)
+    app.instrument()
+    tracer = app.tracers.get_tracer("web")
+    shop = FastAPI()
+
+    if sampler is not None:
+
+        @shop.middleware("http")
+        async def server_span(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+            with tracer.start_as_current_span("request", kind=SpanKind.SERVER):
+                return await answer(request)
+
+    def cart(number: int) -> int:  # sync: in a thread, whose own context the endpoint never sees
+        if number:
+            bind(order_id=f"o-{number}")
+        return number
+
+    @shop.get("/designs/{number}")
+    def design(number: int = Depends(cart)) -> None:
+        track("design.started", design_id=f"d-{number}")
+
+    @shop.get("/later/{number}")
+    async def later(background: BackgroundTasks, number: int = Depends(cart)) -> None:
+        async def task() -> None:
+            await asyncio.sleep(0.02)
+            track("design.approved", design_id=f"d-{number}-task")
+
+        tasks.append(asyncio.create_task(task()))
+        background.add_task(track, "design.approved", design_id=f"d-{number}-background")
+
+    @shop.get("/tasks")
+    async def wait() -> None:
+        await asyncio.gather(*tasks)
+
+    tasks: list[asyncio.Task[None]] = []
+    return TestClient(shop)
+
+
+def _designs(app: App) -> dict[str, dict[str, Any]]:
+    flush(20)
+    return {e.attributes["design_id"]: e.attributes for e in app.receiver.logs}
+
+
+@pytest.mark.parametrize("sampler", [ALWAYS_ON, ALWAYS_OFF, None], ids=["sampled", "unsampled", "no spans"])
+def test_what_a_dependency_binds_holds_for_its_request(app: App, sampler: Sampler | None) -> None:
+    """What a sync dependency binds in its thread reaches the endpoint, and no other request, whatever becomes of the spans."""
+    with _shop(app, sampler) as shop:
+        for number in (1, 2, 0):
+            assert shop.get(f"/designs/{number}").is_success
+    events = _designs(app)
+
+    assert ["o-1", "o-2", None] == [events[f"d-{number}"].get("order_id") for number in (1, 2, 0)]
+    assert all("elapsed_ms" in event for event in events.values()) or sampler is None
+
+
+@pytest.mark.parametrize("sampler", [ALWAYS_ON, ALWAYS_OFF, None], ids=["sampled", "unsampled", "no spans"])
+def test_work_after_the_answer(app: App, sampler: Sampler | None) -> None:
+    """A background task of the framework still belongs to the request; a task of the application's own that outlives it does not."""
+    with _shop(app, sampler) as shop:
+        assert shop.get("/later/1").is_success
+        assert shop.get("/tasks").is_success
+    events = _designs(app)
+
+    assert "o-1" == events["d-1-background"]["order_id"]
+    assert "order_id" not in events["d-1-task"]
+
+
+@pytest.mark.parametrize("framework", ["starlette", "flask"])
+def test_without_the_frameworks_instrumentation(app: App, framework: str) -> None:
+    """Where Stripe's call is the only span there is, the checkout still carries what the request had bound."""
+    app.instrument()
+    with FakeStripe() as fake:
+        client = stripe.StripeClient(fake.api_key, base_addresses={"api": fake.url})
+
+        def pay() -> str:
+            bind(order_id="o-1", tier="gold")
+            client.v1.payment_intents.create({"amount": 700, "currency": "eur"})
+            return ""
+
+        if framework == "flask":
+            flask = Flask("shop")
+            flask.add_url_rule("/pay", view_func=pay)
+            assert 200 == flask.test_client().get("/pay").status_code
+        else:
+            shop = FastAPI()
+            shop.get("/pay")(pay)
+            assert TestClient(shop).get("/pay").is_success
+    flush(20)
+    (event,) = app.receiver.named("checkout.session_created")
+
+    assert ("o-1", "gold") == (event.attributes["order_id"], event.attributes["tier"])
+
+
+def test_uninstrumented_in_the_middle_of_a_request(app: App) -> None:
+    """A request that began while we were there ends as it would have without us."""
+    app.instrument()
+    shop = FastAPI()
+
+    @shop.get("/off")
+    def off() -> str:
+        bind(order_id="o-1")
+        app.instrumentor.uninstrument()
+        bind(order_id="o-2")
+        return "fine"
+
+    assert "fine" == TestClient(shop).get("/off").json()
+    assert "fine" == TestClient(shop).get("/off").json()
