@@ -95,7 +95,12 @@ def _room(folder: Path, around: Around) -> list[Finding]:
     free = shutil.disk_usage(folder).free
     most = around.settings.store_max_bytes + around.settings.spool_max_bytes
     if free < _NONE_LEFT:
-        return [fail(f"{size(free)} are free there: soon nothing can be stored", "make room, or move the store")]
+        return [
+            fail(
+                f"{size(free)} are free there: soon nothing can be stored",
+                "make room while the application runs: what the disk does not take is in its memory alone",
+            )
+        ]
     if free < _LOW:
         return [
             warn(
@@ -185,7 +190,8 @@ def _news(store: _store.ExistingStore, around: Around) -> list[Finding]:
             warn(
                 "no news of a payment has reached the ledger yet",
                 "in Stripe's dashboard, does a webhook endpoint of this application receive checkout.session.completed, "
-                "payment_intent.succeeded, invoice.paid and invoice_payment.paid, and is it answered with 200?",
+                "payment_intent.succeeded, invoice.paid and invoice_payment.paid, and is it answered with 200? On a developer's "
+                "machine: stripe listen --forward-to 127.0.0.1:8000/YOUR/WEBHOOK/PATH",
             )
         ]
     objects = store.objects()
@@ -257,7 +263,7 @@ def folders(around: Around) -> list[Finding]:
             warn(
                 f"{count(kept.frames, 'fact')} kept aside, since the store was busy or broken; they are joined when the application's "
                 "worker reaches it",
-                "is the application running? Does something hold the ledger (a backup, a shell of sqlite3)?",
+                "is the application running? Is the disk full? Does something hold the ledger (a backup, a shell of sqlite3)?",
             )
         )
     if spool.torn or kept.torn:

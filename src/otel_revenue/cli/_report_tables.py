@@ -68,7 +68,10 @@ def remarks_on_absence(report: Report) -> list[str]:
         return [
             "Nothing has arrived yet. Does the application send to `otel-revenue dev`? `otel-revenue doctor` says why not."
         ]
-    return ["No payments yet. `otel-revenue doctor` says whether webhooks reach the application."]
+    mode, elsewhere = (
+        ("live", "Test payments: --test-mode") if report.live else ("test", "Live ones: without --test-mode")
+    )
+    return [f"No {mode} payments yet. `otel-revenue doctor` says whether webhooks reach the application. {elsewhere}."]
 
 
 def remarks(report: Report) -> list[str]:
@@ -148,7 +151,7 @@ def _money(report: Report) -> Iterator[Table]:
 
 
 def _funnel(report: Report) -> Iterator[Table]:
-    table = _table("Funnel (orders)", "stage", "orders", "from the one before", "lost", "median time", "p95")
+    table = _table("Funnel (orders)", "stage", "orders", "from the one before", "lost", "median", "p95")
     if report.funnel.designs.of:
         designs = report.funnel.designs
         table.add_row("design.started (designs, optional)", str(designs.of), "", "", "", "")
@@ -242,12 +245,14 @@ def _table(title: str, *columns: str) -> Table:
         box=None,
         pad_edge=False,
         header_style="dim",
-        padding=(0, 2),
+        padding=(0, 2, 0, 0),  # the funnel, the widest table, fits into 80 columns
     )
     numeric = {"payments", "gross", "orders", "paid orders", "AOV", "median", "started", "paid", "conversion", "lost",
-        "from the one before", "median time", "p95"}  # fmt: skip
+        "from the one before", "p95"}  # fmt: skip
     for column in columns:
-        table.add_column(column, justify="right" if column in numeric else "left", no_wrap=column in numeric)
+        table.add_column(
+            column, justify="right" if column in numeric else "left", no_wrap=column in numeric, overflow="fold"
+        )
     return table
 
 

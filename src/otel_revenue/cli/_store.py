@@ -156,7 +156,8 @@ def open_existing(place: Place, environ: Mapping[str, str], *, write: bool = Fal
             f"{place.folder} may not be read by this user (uid {os.geteuid()}): run this as the application's user"
         ) from None
     if place.ledger is None or not there:
-        raise ConfigError(". ".join(missing(place, environ)))
+        what, remedy = missing(place, environ)
+        raise ConfigError(f"{what}. {remedy[0].upper()}{remedy[1:]}")
     if not os.access(place.ledger, os.R_OK | (os.W_OK if write else 0)):
         verb = "changed" if write else "read"
         raise ConfigError(
@@ -266,6 +267,10 @@ class ExistingStore(SqliteStore):
             raise StoreTooNew(
                 f"{self._file} was written by a newer otel-revenue (layout {version}, this one knows {LAYOUT}): run this with "
                 "the application's Python environment"
+            )
+        if not version:
+            raise StoreError(
+                f"{self._file} is empty: the application could not begin it (a full disk?). It tries again by itself"
             )
         raise StoreError(
             f"{self._file} has layout {version}, this version knows {LAYOUT}: start the application once with this version"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import threading
@@ -53,12 +54,13 @@ def run(arguments: argparse.Namespace) -> int:
         server = LocalServer(store, host=arguments.host, port=arguments.port, on_paid=_show_paid)
         if remote:
             print(f"WARNING: everybody who reaches {arguments.host}:{server.port} can send telemetry.", file=sys.stderr)
-        _serve(server, _opening(server.url, database))
+        usual = database == default_file().expanduser().resolve()
+        _serve(server, opening(server.url, database, usual=usual))
     _say("Stopped. `otel-revenue report` reads what was kept.")
     return 0
 
 
-def _serve(server: LocalServer, opening: str) -> None:
+def _serve(server: LocalServer, text: str) -> None:
     """Run the server in a thread: in the main one uvicorn would end the process by the signal, before we have closed."""
 
     def stop(_number: int, _frame: object) -> None:
@@ -68,7 +70,7 @@ def _serve(server: LocalServer, opening: str) -> None:
     thread = threading.Thread(target=server.run, name="otel-revenue-server")
     try:
         thread.start()
-        _say(opening)  # only now: whoever reads it may end us by a signal
+        _say(text)  # only now: whoever reads it may end us by a signal
         while thread.is_alive():
             thread.join(0.5)
     finally:
@@ -78,7 +80,9 @@ def _serve(server: LocalServer, opening: str) -> None:
             signal.signal(number, handler)
 
 
-def _opening(url: str, database: Path) -> str:
+def opening(url: str, database: Path, *, usual: bool) -> str:
+    """Return what to set in the application, and how to ask for the report; *usual*: the report finds the database by itself."""
+    report = "otel-revenue report" if usual else f"otel-revenue report --database {shlex.quote(str(database))}"
     return f"""otel-revenue dev receives OTLP/HTTP at {url}
 and keeps it in {database}
 
@@ -87,7 +91,10 @@ In the application's environment:
   export OTEL_EXPORTER_OTLP_ENDPOINT={url}
   export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
 
-Then, in another terminal: otel-revenue report
+Then, in another terminal (--test-mode while you pay with Stripe's test keys):
+
+  {report} --test-mode
+
 Ctrl-C ends it. Paid orders:"""
 
 

@@ -14,8 +14,8 @@ from support.otlp_events import DAY, T0, event, paid
 from .test_report import LATER, report
 
 
-def printed(found: Report) -> str:
-    console = Console(file=io.StringIO(), width=160)
+def printed(found: Report, width: int = 160) -> str:
+    console = Console(file=io.StringIO(), width=width)
     print_report(found, console)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
@@ -56,7 +56,8 @@ def test_every_figure_says_of_what() -> None:
         (False, [paid()], "No test payments in this period, but 1 live ones: see them without --test-mode."),
         (True, [paid(at=T0 - 90 * DAY)], "No payments in this period. The last one was at"),
         (True, [], "Nothing has arrived yet."),
-        (True, [event("checkout.start", order_id="a")], "No payments yet."),
+        (True, [event("checkout.start", order_id="a")], "No live payments yet."),
+        (False, [event("checkout.start", order_id="a")], "No test payments yet."),
     ],
 )
 def test_no_payments_come_with_the_reason_and_the_remedy(live: bool, recorded: list[bytes], told: str) -> None:
@@ -98,6 +99,20 @@ def test_long_lists_are_cut_and_still_add_up() -> None:
 
     assert "8 others" in text
     assert "8.00" in text
+
+
+def test_a_usual_report_fits_into_80_columns() -> None:
+    """
+    On a terminal of 80 columns no name of a stage is cut, and no table is broken.
+    """
+    records = [
+        event("checkout.start", order_id="a"), event("checkout.session_created", order_id="a"), paid("a", 123_456_78, at=T0 + DAY),
+        event("checkout.start", order_id="b"),
+    ]  # fmt: skip
+    lines = printed(report(records), width=80).splitlines()
+
+    assert ["checkout.session_created"] == [line.split()[0] for line in lines if line.startswith("checkout.se")]
+    assert not [line for line in lines if "…" in line]
 
 
 def test_a_table_of_unknown_alone_is_one_line() -> None:

@@ -33,6 +33,17 @@ def test_help_names_every_command(capsys):
     assert (2, []) == (code, [name for name in cli.COMMANDS if f"\n  {name} " not in out])
 
 
+@pytest.mark.parametrize(("words", "told"), [(["help"], "commands:"), (["help", "report"], "--test-mode")])
+def test_help_is_a_word_too(capsys, words, told):
+    """
+    `otel-revenue help` and `otel-revenue help COMMAND` are the same as `--help`, with exit code 0.
+    """
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+
+    assert (0, True) == (ended.value.code, told in capsys.readouterr().out)
+
+
 @pytest.mark.parametrize(("typed", "meant"), [("docter", "doctor"), ("shcema", "schema"), ("repot", "report")])
 def test_a_mistyped_command_is_answered_with_the_one_that_was_meant(capsys, typed, meant):
     """

@@ -295,6 +295,23 @@ def test_a_ledger_of_a_newer_version(running: Running) -> None:
     assert (2, True) == (code, "newer otel-revenue" in err)
 
 
+def test_a_ledger_that_could_not_be_begun(tmp_path, capsys) -> None:
+    """A file without anything in it, as a full disk leaves it, is named as that, and not as one of another version."""
+    (tmp_path / "ledger.sqlite3").touch()
+    code = cli.main(["outbox", "--store", str(tmp_path)])
+    told = capsys.readouterr().err
+
+    assert (2, True, False) == (code, "is empty: the application could not begin it" in told, "layout" in told)
+
+
+def test_no_ledger_is_told_in_whole_sentences(tmp_path, capsys) -> None:
+    """Where there is no ledger, the place is named, and the remedy is a sentence of its own."""
+    code = cli.main(["outbox", "--store", str(tmp_path)])
+    told = capsys.readouterr().err
+
+    assert (2, True) == (code, f"there is no ledger at {tmp_path}/ledger.sqlite3 (--store). It is made when" in told)
+
+
 def test_a_store_in_memory_cannot_be_seen(capsys, monkeypatch) -> None:
     """Where the store is the application's memory, that is said, with the remedy."""
     monkeypatch.setenv("OTEL_REVENUE_STORE", ":memory:")
