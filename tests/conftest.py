@@ -14,6 +14,8 @@ from otel_revenue import _guard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from support.postgres import Postgres
+
 # A busy machine is no failure.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
@@ -56,3 +58,13 @@ def clean_test(
     _guard.reset()
     yield
     _guard.reset()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server: the one that OTEL_REVENUE_TEST_POSTGRES names, else one of our own for this process."""
+    from support.postgres import Postgres
+
+    server = Postgres(os.environ.get(f"{OF_THE_SUITE}POSTGRES", ""))
+    yield server
+    server.stop()

@@ -208,6 +208,11 @@ class Group:
         return copy
 
 
+def stands_for_another(group: Group, alias: Alias, cut: str) -> bool:
+    """Say whether the cut id *cut* of *group* has found a full id that it begins, and that one is not *alias*."""
+    return any(a.kind == alias.kind and a.id != alias.id and a.id.startswith(cut) for a in group.aliases)
+
+
 _GROUP_FIELDS: Final = tuple(Group.__dataclass_fields__)
 
 

@@ -14,28 +14,23 @@ import re
 import sqlite3
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_revenue.errors import StoreBusy, StoreError, StoreFull, StoreTooNew
 
 from .sqlite_repair import identity, move_aside, no_space, put_back
+from .statements import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from types import TracebackType
 
 LAYOUT: Final = 1
 """Version of the file's layout, kept in `PRAGMA user_version`; migrations only go forward."""
 
 
-def _statements() -> dict[str, str]:
-    text = Path(__file__).with_name("sqlite.sql").read_text(encoding="utf-8")
-    parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)
-    return {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
-
-
-SQL: Final = _statements()
+SQL: Final = read("sqlite.sql")
 
 
 class _Damaged(StoreError):

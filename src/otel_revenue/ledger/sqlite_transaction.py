@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .codec import group_from_text, group_to_text
-from .model import TRUNCATED_AT
+from .model import TRUNCATED_AT, stands_for_another
 from .sqlite_file import SQL, translated
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class SqliteTransaction:
                 found.update(
                     (number, doc)
                     for number, doc, is_cut in rows
-                    if not is_cut or not _stands_for_another(self._read(number, doc), alias, cut)
+                    if not is_cut or not stands_for_another(self._read(number, doc), alias, cut)
                 )
             for alias in truncated:
                 found.update(self.raw.execute(SQL["group_by_truncated"], alias))
@@ -178,7 +178,3 @@ class SqliteTransaction:
         self._written.pop(number, None)
         self.raw.execute(SQL["drop_aliases"], (number,))
         return self.raw.execute(SQL["drop_group"], (number,)).rowcount
-
-
-def _stands_for_another(group: Group, alias: Alias, cut: str) -> bool:
-    return any(a.kind == alias.kind and a.id != alias.id and a.id.startswith(cut) for a in group.aliases)
