@@ -53,6 +53,8 @@ class OtlpHttp:
             self._headers["Content-Encoding"] = settings.compression
         self._session: Any = None
         self._adapter: Any = None
+        self._prepared: Any = None
+        self._environment: dict[str, Any] = {}
         self._pid = 0
 
     def send(self, records: Sequence[bytes], resource: bytes = b"") -> Outcome:
@@ -75,19 +77,14 @@ class OtlpHttp:
     def close(self) -> None:
         """Let go of the connection."""
         session, self._session = self._session, None
+        self._prepared = None
         if session is not None:
             session.close()
 
     def _post(self, session: Any, body: bytes, sent: int) -> Outcome:
-        with session.post(
-            self._settings.endpoint,
-            data=body,
-            headers={**self._headers, **self._settings.headers},
-            timeout=self._settings.timeout_s,
-            # Given here, not to the session: there REQUESTS_CA_BUNDLE of the environment would win over it.
-            verify=self._settings.certificate,
-            allow_redirects=False,
-            stream=True,
+        request = self._request(session, body)
+        with session.send(
+            request, timeout=self._settings.timeout_s, allow_redirects=False, **self._environment
         ) as answer:
             outcome = from_http(answer.status_code, answer.headers.get("Retry-After"), time.time())
             if not isinstance(outcome, Delivered):
@@ -98,6 +95,22 @@ class OtlpHttp:
                 return Later("answer too long", suspect=True)
             return from_answer(content, answer.headers.get("Content-Type", ""), sent)
 
+    def _request(self, session: Any, body: bytes) -> Any:
+        """Return the request. URL, headers, proxy and netrc are worked out once for a session: they cost as much as the post."""
+        import requests
+
+        if self._prepared is None or session.cookies:  # a load balancer's
+            headers = {**self._headers, **self._settings.headers}
+            request = requests.Request("POST", self._settings.endpoint, headers=headers, data=body)
+            self._prepared = session.prepare_request(request)
+            self._environment = session.merge_environment_settings(
+                # `verify` is given here, not to the session: there REQUESTS_CA_BUNDLE of the environment would win over it.
+                self._prepared.url, {}, True, self._settings.certificate, None
+            )  # fmt: skip
+        self._prepared.body = body
+        self._prepared.headers["Content-Length"] = str(len(body))
+        return self._prepared
+
     def _compressed(self, body: bytes) -> bytes:
         if self._settings.compression == "gzip":
             return gzip.compress(body, mtime=0)
@@ -106,7 +119,7 @@ class OtlpHttp:
     def _open(self) -> tuple[Any, Any]:
         if self._session is not None and self._pid != os.getpid():
             _inherited.append(self._session)
-            self._session = None
+            self._session = self._prepared = None
         if self._session is None:
             import requests
 

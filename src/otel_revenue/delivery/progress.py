@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 BATCH: Final = 512
+SPOOL_BATCH: Final = 2048
+"""Of events that are not money: a request costs as much as some hundred of them."""
+
 _SECOND: Final = 10**9
 _MOST_ALONE: Final = 1000
 _QUIET_NS: Final = 3600 * _SECOND
@@ -32,6 +35,7 @@ class Width:
     """
 
     size: int = BATCH
+    most: int = BATCH
 
     def narrow(self, sent: int, by: int) -> None:
         """A request of *sent* events failed."""
@@ -39,7 +43,7 @@ class Width:
 
     def widen(self) -> None:
         """A request was taken."""
-        self.size = min(BATCH, self.size * 2)
+        self.size = min(self.most, self.size * 2)
 
 
 @dataclass
@@ -67,7 +71,7 @@ class Progress:
     last_error: str = ""
     refused_ns: int = 0
     outbox: Width = field(default_factory=Width)
-    spool: Width = field(default_factory=Width)
+    spool: Width = field(default_factory=lambda: Width(SPOOL_BATCH, SPOOL_BATCH))
     alone: dict[int, int] = field(default_factory=dict)
 
     def due(self, now_ns: int) -> bool:

@@ -85,25 +85,28 @@ class Segment:
 
     def read(self, at: int, limit: int) -> Read:
         """Read up to *limit* frames from *at* on."""
-        data, base = self._window(at, _WINDOW), at
+        base, data = at, self._window(at, _WINDOW)
+        known = at + len(data)
         frames: list[bytes] = []
         ends: list[int] = []
         lost = 0
-        while len(frames) < limit and at < self.size:
-            if at + FRAME.size > self.size:
-                return Read(frames, ends, self.size, lost + self._pass_over(at, self.size))
-            if at - base + FRAME.size > len(data):
+        unpack, crc32, head, size = FRAME.unpack_from, zlib.crc32, FRAME.size, self.size
+        while at < size and len(frames) < limit:
+            begin = at + head
+            if begin > size:
+                return Read(frames, ends, size, lost + self._pass_over(at, size))
+            if begin > known:
                 break
-            length, crc = FRAME.unpack_from(data, at - base)
-            end = at + FRAME.size + length
-            if not 0 < length <= MAX_FRAME or end > self.size:
-                return Read(frames, ends, self.size, lost + self._pass_over(at, self.size))
-            if end - base > len(data):
+            length, crc = unpack(data, at - base)
+            end = begin + length
+            if not 0 < length <= MAX_FRAME or end > size:
+                return Read(frames, ends, size, lost + self._pass_over(at, size))
+            if end > known:
                 if frames:
                     break
-                data, base = self._window(at, FRAME.size + length), at
-            frame = data[at - base + FRAME.size : end - base]
-            if zlib.crc32(frame) == crc:
+                base, data, known = at, self._window(at, head + length), end
+            frame = data[begin - base : end - base]
+            if crc32(frame) == crc:
                 frames.append(frame)
                 ends.append(end)
             else:

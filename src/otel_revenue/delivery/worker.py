@@ -39,6 +39,11 @@ _ROUNDS: Final = 16
 """Requests for each destination in one pass; then the chores have their turn."""
 
 
+_MANY: Final = 256
+_LONGEST_S: Final = 0.5
+"""While many events come, a wake gathers up to so long: one large request instead of several."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Pass:
     """When to run again (ns; None: when woken), whether nothing is left that is due, and whether to go on at once."""
@@ -59,7 +64,7 @@ class Worker:
         ticks: chores; each is given the time and returns when it wants to be called again (ns), or None.
         on_refused: called with destination, record and reason for a spooled event that is refused for good; without it
             the event is set aside in the outbox.
-        linger_s: how long a wake gathers events into one request.
+        linger_s: how long a wake gathers events into one request; longer while many come.
         lease_s: how long claimed rows are kept from other processes; above the destinations' timeout.
         clock_ns: the time; given by tests.
     """
@@ -97,6 +102,8 @@ class Worker:
         self._finished = 0
         self._last = _Pass()
         self._hurried = False
+        self._delivered = 0
+        self._gathering_s = linger_s
 
     # -- from any thread --------------------------------------------------------------------------------------------
 
@@ -186,7 +193,16 @@ class Worker:
         if next_ns is not None:
             pause_s = min(_IDLE_S, max(_LEAST_S, (next_ns - self._clock_ns()) / _SECOND))
         if self._wake.wait(pause_s) and self._linger_s:
-            self._urgent.wait(self._linger_s)
+            self._urgent.wait(self.gathering_s())
+
+    def gathering_s(self) -> float:
+        """Return how long the next wake gathers, by how much the requests since the last one carried."""
+        sent, self._delivered = self.stats.delivered - self._delivered, self.stats.delivered
+        if sent >= _MANY:
+            self._gathering_s = max(self._linger_s, min(_LONGEST_S, self._gathering_s * 2))
+        elif sent < _MANY // 2:
+            self._gathering_s = self._linger_s
+        return self._gathering_s
 
     def run_once(self, *, hurry: bool = False) -> tuple[int | None, bool]:
         """

@@ -242,9 +242,9 @@ def encode_scope(name: str, version: str) -> bytes:
 def frame_request(records: Sequence[bytes], *, resource: bytes, scope: bytes, schema_url: str = "") -> bytes:
     """Join encoded records into one `ExportLogsServiceRequest` with one resource and one scope."""
     scope_logs = [_delimited(b"\x0a", scope)]
+    heads = {size: b"\x12" + varint(size) for size in set(map(len, records))}  # few sizes, many records
     for record in records:
-        scope_logs.append(b"\x12" + varint(len(record)))
-        scope_logs.append(record)
+        scope_logs += heads[len(record)], record
     if schema_url:
         scope_logs.append(_delimited(b"\x1a", _text(schema_url)))
     inner = b"".join(scope_logs)

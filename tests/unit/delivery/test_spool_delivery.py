@@ -334,3 +334,41 @@ def test_every_event_ends_where_it_belongs(
         later,
         left,
     )
+
+
+def test_many_events_go_in_few_requests(store: SqliteStore, spool: Spool, clock: Clock) -> None:
+    """
+    Events that are not money go by two thousand in a request, or by a megabyte where they are large.
+    """
+    orders = [f"o{n}" for n in range(5000)]
+    _append(spool, *orders)
+    far_end = FarEnd()
+    _worker(store, spool, clock, far_end).run_once()
+
+    assert ([2048, 2048, 904], orders) == (list(map(len, far_end.requests)), far_end.taken)
+
+
+def test_a_wake_gathers_longer_while_many_come(store: SqliteStore, spool: Spool, clock: Clock) -> None:
+    """
+    The more the last requests carried the longer the next one gathers, up to half a second, and as short as before when it is quiet.
+    """
+    worker = _worker(store, spool, clock, FarEnd(), linger_s=0.05)
+    waits = []
+    for came in [300, 300, 300, 300, 300, 200, 5, 300]:
+        _append(spool, *(f"o{n}" for n in range(came)))
+        worker.run_once()
+        waits.append(worker.gathering_s())
+
+    assert [0.1, 0.2, 0.4, 0.5, 0.5, 0.5, 0.05, 0.1] == waits
+
+
+@pytest.mark.parametrize("linger_s", [0.0, 2.0])
+def test_what_is_set_is_no_less_than_asked(store: SqliteStore, spool: Spool, clock: Clock, linger_s: float) -> None:
+    """
+    Where no gathering is wanted there is none, and a long one is not cut short by a crowd.
+    """
+    worker = _worker(store, spool, clock, FarEnd(), linger_s=linger_s)
+    _append(spool, *(f"o{n}" for n in range(300)))
+    worker.run_once()
+
+    assert linger_s == worker.gathering_s()
