@@ -25,7 +25,6 @@ from otel_revenue.signals import bound, record, spans
 from otel_revenue.signals.metrics import Instruments
 
 from . import event_ids
-from .process import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from otel_revenue.ledger.model import Facts, Labels, Payment
 
     from .plan import Plan
+    from .process import Process
 
     Describe = Callable[[Payment], dict[str, Any]]
 
@@ -174,6 +174,8 @@ class Runtime:
             return process
         with self._opening:
             if self._process is None:
+                from .process import Process  # with store and delivery behind it: a third of all that is imported
+
                 self._watch()
                 self._process = Process(
                     self.settings, self.plan, self._rules, release=self._release, retake=self._retake
