@@ -194,6 +194,15 @@ class Settings:
         shape="a size of 1MiB or more, in bytes, KiB, MiB or GiB",
         example="256MiB",
     )
+    spool_sync: bool = setting(
+        "OTEL_REVENUE_SPOOL_SYNC",
+        default=False,
+        parse=shapes.flag,
+        meaning="Whether each event that is not money is synced to the disk before the application goes on, so that it survives a "
+        "power cut too, not only a crash of the process. Costs each event a sync. Payments always are.",
+        shape="true or false",
+        example="true",
+    )
     linger: float = setting(
         "OTEL_REVENUE_LINGER",
         default=0.05,

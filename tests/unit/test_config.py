@@ -31,6 +31,7 @@ VALUES = {
     "store_busy": {"good": [("0.25", 0.25), ("5", 5.0), ("0.01", 0.01)], "bad": ["0", "6", "fast", "nan"]},
     "store_max_bytes": SIZES,
     "spool_max_bytes": SIZES,
+    "spool_sync": FLAGS,
     "retention": {
         "good": [("400d", 400 * 86400), ("36h", 36 * 3600), ("90m", 5400), ("10s", 10)],
         "bad": ["400", "0d", "-1d", "1y", "forever", "1.5d", "99999999d", "٤d"],

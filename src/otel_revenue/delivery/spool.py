@@ -46,7 +46,7 @@ class Spool:
         token: the beginning of the names of this process's files, for people.
         head: bytes kept at the beginning of each segment (the encoded resource), handed out with its frames.
         readers: names of all who read; a segment goes when each of them has passed it.
-        max_bytes: at this size of the files that this process holds, the oldest goes, counted in `dropped_bytes`.
+        max_bytes: at this size of the whole folder, whosever the files are, this process's oldest goes, counted in `dropped_bytes`.
         fsync: wait for the disk at each append.
 
     Attributes:
@@ -192,7 +192,7 @@ class Spool:
         return segment
 
     def _limit(self) -> None:
-        total = sum(s.size for s in self._segments)
+        total = self._folder_bytes()
         for segment in list(self._segments):
             if total <= self._max_bytes:
                 return
@@ -201,6 +201,17 @@ class Spool:
                 self.dropped_bytes += segment.size - min(segment.cursor(r) for r in self._readers)
                 self._segments.remove(segment)
                 segment.remove()
+
+    def _folder_bytes(self) -> int:
+        """What the segments of all processes take: each removes its own alone, so the folder may be above its limit by one for each."""
+        own = {segment.path.name: segment.size for segment in self._segments}
+        total = sum(own.values())
+        with contextlib.suppress(OSError), os.scandir(self._folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".seg") and entry.name not in own:
+                    with contextlib.suppress(OSError):  # gone meanwhile
+                        total += entry.stat().st_size
+        return total
 
     def _passed(self, segment: Segment) -> bool:
         return all(segment.cursor(reader) >= segment.size for reader in self._readers)

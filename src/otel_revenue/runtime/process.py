@@ -77,7 +77,13 @@ class Process:
         folder = plan.folder if self.store.durable else None
         token = f"{self.pid}-{secrets.token_hex(4)}"
         self._spool = _open_spool(
-            folder, "spool", token=token, head=resource, readers=names, max_bytes=settings.spool_max_bytes
+            folder,
+            "spool",
+            token=token,
+            head=resource,
+            readers=names,
+            max_bytes=settings.spool_max_bytes,
+            fsync=settings.spool_sync,
         )
         # Facts are money: their limit is the ledger's own.
         self._kept = Kept(
@@ -208,12 +214,28 @@ class Process:
         return due or None
 
     def _tidy(self, now_ns: int) -> int | None:
+        self._tell_drops()
         if now_ns >= self._tidy_ns or self._tidy_ns > now_ns + 2 * _TIDY_NS:
             self._tidy_ns = now_ns + _TIDY_NS
             self.store.prune(
                 before_ns=now_ns - self._settings.retention * _SECOND, max_bytes=self._settings.store_max_bytes
             )
         return None
+
+    def _tell_drops(self) -> None:
+        if self._spool is not None and self._spool.dropped_bytes:
+            warn_once(
+                "spool.limit",
+                "otel-revenue: the spool is as large as it may be, and its oldest events are dropped unsent (no payments: those are "
+                "in the outbox). See the metric otel_revenue.spool.dropped; make the far end answer, or raise "
+                "OTEL_REVENUE_SPOOL_MAX_BYTES.",
+            )
+        if self._kept.lost_bytes:
+            warn_once(
+                "facts.limit",
+                "otel-revenue: news of payments that was kept aside is LOST: unreadable, or beyond OTEL_REVENUE_STORE_MAX_BYTES. "
+                "Mend the store, and reconcile with Stripe.",
+            )
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

@@ -268,6 +268,26 @@ def test_at_the_limit_the_oldest_goes_counted(tmp_path: Path) -> None:
     assert lost > 0
 
 
+def test_the_limit_is_of_the_whole_folder(tmp_path: Path) -> None:
+    """
+    Several processes share the limit: one gives up its oldest when the folder is too large, and never another one's.
+    """
+    other = Spool(tmp_path, token="other", max_bytes=16384)
+    for _ in range(12):
+        other.append(b"o" * 1000)
+    spool = Spool(tmp_path, token="a", max_bytes=16384)
+    for n in range(12):
+        spool.append(n.to_bytes(2, "big") * 500)
+    held = sum(path.stat().st_size for path in tmp_path.glob("*.seg"))
+    found = (len(_all(other)), len(_all(spool)))
+    spool.close()
+    other.close()
+
+    assert (12, True) == (found[0], 0 < found[1] < 12)
+    assert (0, True) == (other.dropped_bytes, spool.dropped_bytes > 0)
+    assert held <= 16384 + 2 * 4096 + 1024
+
+
 def test_what_a_dead_process_left_is_the_oldest(tmp_path: Path) -> None:
     """
     At the limit an adopted file goes before our own.
