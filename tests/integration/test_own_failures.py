@@ -12,8 +12,10 @@ import stripe
 from opentelemetry.trace import SpanKind
 
 from otel_revenue import _guard, flush
+from otel_revenue.errors import StoreBusy
 from otel_revenue.instrumentation.stripe import facts
 from otel_revenue.instrumentation.stripe.listener import StripeListener
+from otel_revenue.ledger.ledger import Ledger
 from otel_revenue.runtime import Runtime
 from otel_revenue.signals import spans
 from otel_revenue.testing import FakeStripe
@@ -24,6 +26,8 @@ from support.receiver import Receiver, wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from otel_revenue.ledger.model import Facts
 
 pytestmark = pytest.mark.swallow
 
@@ -143,3 +147,32 @@ def test_a_checkout_while_the_store_is_held(app: App, client: stripe.StripeClien
 
 
 _PRICE: Any = {"currency": "eur", "unit_amount": 700, "product_data": {"name": "Poster"}}
+
+
+def test_a_payment_whose_creation_found_the_store_busy(
+    app: App, client: stripe.StripeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One answer tells of a creation, for which the ledger is locked, and of its payment, when it no longer is: that counts."""
+    take = Ledger.take
+
+    def busy_for_creations(ledger: Ledger, facts: Facts, *args: Any) -> Any:
+        if facts.created:
+            raise StoreBusy("locked")
+        return take(ledger, facts, *args)
+
+    monkeypatch.setattr(Ledger, "take", busy_for_creations)
+    with app.tracers.get_tracer("web").start_as_current_span("POST /pay", kind=SpanKind.SERVER):
+        client.v1.payment_intents.create(
+            {
+                "amount": 500,
+                "currency": "eur",
+                "confirm": True,
+                "payment_method": "pm_card_visa",
+                "return_url": "https://a.b",
+            }
+        )
+
+    monkeypatch.setattr(Ledger, "take", take)
+
+    assert wait_for(lambda: flush(5) and len(app.receiver.named("order.paid")) == 1)
+    assert wait_for(lambda: flush(5) and len(app.receiver.named("checkout.session_created")) == 1)

@@ -157,7 +157,8 @@ def from_answer(
         picked = _READERS[obj["object"]](obj, reader, paid=True)
         problem = problem or picked.problem
         if picked.evidence is not None:
-            facts.append(_facts(picked, seen=seen, conditional=True))
+            # What we see created here needs no ledger that knows it: that may be busy at this moment.
+            facts.append(_facts(picked, seen=seen, conditional=not created))
     kind = name if name in _READERS or name == "subscription" else "other"
     ids = tuple(i for i in (id_of(body),) if i)
     return Reading(tuple(facts), kind, problem=problem if created or facts else "", ids=ids)
