@@ -197,14 +197,15 @@ class Runtime:
             whether it was recorded.
         """
         now_ns = time.time_ns()
-        ids = spans.request_ids(self.servers) if on_server else spans.current_ids()
-        elapsed_ms = spans.elapsed_ms(self.servers, ids[0], now_ns) if ids[0] else None
+        here = spans.here(self.servers, on_server=on_server)
         parts: dict[str, bytes] = {}
-        clean = self._clean(name, attributes, parts, event_ids.new(), elapsed_ms)
+        clean = self._clean(name, attributes, parts, event_ids.new(), here.elapsed_ms(now_ns))
         if self.plan.logs:
-            encoded = record.encode(name, clean, time_ns=now_ns, observed_ns=now_ns, ids=ids, encoded=parts)
+            encoded = record.encode(name, clean, time_ns=now_ns, observed_ns=now_ns, ids=here.ids, encoded=parts)
             self._open().append(clean["event_id"], name, encoded, now_ns)
-        self._project(name, clean, now_ns, on_server=on_server, traced=ids[0] != 0)
+        self.instruments.recorded.add(name)
+        if here.ids[0]:
+            self._project(here, name, clean, now_ns, on_server=on_server)
         return True
 
     def track(self, name: str, attributes: Mapping[str, Any]) -> bool:
@@ -251,12 +252,11 @@ class Runtime:
             self.instruments.refused.add(1, {"attribute": key})
         return clean
 
-    def _project(self, name: str, clean: Mapping[str, Any], time_ns: int, *, on_server: bool, traced: bool) -> None:
-        self.instruments.recorded.add(name)
-        if not traced:
-            return
+    def _project(
+        self, here: spans.Here, name: str, clean: Mapping[str, Any], time_ns: int, *, on_server: bool = False
+    ) -> None:
         if self.plan.span_events:
-            spans.add_event(self.servers, name, clean, time_ns, on_server=on_server)
+            spans.add_event(here, name, clean, time_ns, on_server=on_server)
         else:
             self.show_context(clean)
 
@@ -329,10 +329,9 @@ class Runtime:
             self.instruments.disagreed.add(1)
         for payment, clean in recorded:
             with guard("signals.project"):
+                self.instruments.recorded.add("order.paid")
                 if live:
-                    self._project("order.paid", clean, payment.at_ns, on_server=False, traced=True)
-                else:
-                    self.instruments.recorded.add("order.paid")
+                    self._project(spans.here(self.servers), "order.paid", clean, payment.at_ns)
                 if payment.traceparent and clean.get("payment_kind") != "subscription_renewal":
                     spans.payment_span(
                         self.tracer,

@@ -11,7 +11,7 @@ import re
 import threading
 import weakref
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -150,9 +150,9 @@ class ServerSpans(SpanProcessor):
         if self._by_trace.get(context.trace_id) is request:
             self._by_trace.pop(context.trace_id, None)
 
-    def request(self, trace_id: int) -> Request | None:
+    def request(self, trace_id: int, current: trace.Span | None = None) -> Request | None:
         """Return the request that the current span, of this trace (0: of none), belongs to; None when it is over or unknown."""
-        request: Request | None = getattr(trace.get_current_span(), _REQUEST, None)
+        request: Request | None = getattr(trace.get_current_span() if current is None else current, _REQUEST, None)
         if request is None:  # a span that is not ours to mark: not sampled, or made of a bare context
             request = _answered.get() or self._by_trace.get(trace_id)
         return None if request is None or request.over else request
@@ -173,9 +173,9 @@ class ServerSpans(SpanProcessor):
         return request
 
 
-def current_ids() -> tuple[int, int, int]:
-    """Return trace id, span id and flags of the current span; zeros outside a trace."""
-    span = trace.get_current_span()
+def current_ids(current: trace.Span | None = None) -> tuple[int, int, int]:
+    """Return trace id, span id and flags of the current span; zeros outside a trace. *current* is that span, where the caller has it."""
+    span = trace.get_current_span() if current is None else current
     if span is trace.INVALID_SPAN:
         return _NO_IDS
     context = span.get_span_context()
@@ -197,23 +197,49 @@ def elapsed_ms(servers: ServerSpans, trace_id: int, now_ns: int) -> int | None:
     return None if request is None else max(0, (now_ns - request.start_ns) // 10**6)
 
 
-def add_event(
-    servers: ServerSpans, name: str, attributes: Mapping[str, Any], time_ns: int, *, on_server: bool = False
-) -> bool:
+class Here(NamedTuple):
+    """Where a call comes from, looked up once: the current span, its ids, the request, and that one's SERVER span if it records."""
+
+    current: trace.Span
+    ids: tuple[int, int, int]
+    request: Request | None
+    server: trace.Span | None
+
+    def elapsed_ms(self, now_ns: int) -> int | None:
+        """Return the time since the request began, in milliseconds; None outside a known request."""
+        return None if self.request is None else max(0, (now_ns - self.request.start_ns) // 10**6)
+
+
+_NOWHERE: Final = Here(trace.INVALID_SPAN, _NO_IDS, None, None)
+
+
+def here(servers: ServerSpans, *, on_server: bool = False) -> Here:
+    """Return where the call comes from; *on_server*: with the ids of the request's SERVER span, where there is one."""
+    current = trace.get_current_span()
+    if current is trace.INVALID_SPAN and _answered.get() is None:
+        return _NOWHERE
+    ids = current_ids(current)
+    request = servers.request(ids[0], current)
+    server = None if request is None else request.server
+    if server is not None and not server.is_recording():
+        server = None
+    if on_server and server is not None:
+        ids = (ids[0], server.get_span_context().span_id, ids[2])
+    return Here(current, ids, request, server)
+
+
+def add_event(where: Here, name: str, attributes: Mapping[str, Any], time_ns: int, *, on_server: bool = False) -> bool:
     """
     Put the event on the live span (or, where asked for, on the request's own), and the order context on the SERVER span.
 
     Returns:
         whether a recording span took it.
     """
-    current = trace.get_current_span()
-    context = current.get_span_context()
-    server = servers.find(context.trace_id) if context.is_valid else None
-    candidates = (server, current) if on_server else (current, server)
-    target = next((span for span in candidates if span is not None and span.is_recording()), None)
+    current, server = where.current, where.server
     if server is not None:
         set_context(server, attributes)
-    if target is None:
+    target = server if server is not None and (on_server or not current.is_recording()) else current
+    if not target.is_recording():
         return False
     target.add_event(name, attributes=attributes, timestamp=time_ns)
     if server is None:
