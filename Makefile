@@ -16,17 +16,17 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check-versions bench constraints setup setup-demo clean
+.PHONY: help demo test lint check-versions servers bench constraints setup setup-demo clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
 
-demo: setup-demo ## buyers walk through an unmodified shop, about a minute; SERVE=1 keeps it running
+demo: setup-demo ## buyers walk through an unmodified shop, half a minute after set-up; SERVE=1 keeps it open
 	@$(BIN)/otel-revenue demo $(if $(SERVE),--serve) $(DEMO_ARGS)
 
-test: setup stripe-cli stripe-versions lint ## set up and run everything
+test: setup stripe-cli stripe-versions lint ## set up and run everything: lint, types, all tests; some minutes
 	@OTEL_REVENUE_TEST_STRIPE_CLI="$$(cat $(STRIPE_CLI)/path)" OTEL_REVENUE_TEST_STRIPE_TARGETS="$(STRIPE_TARGETS)" \
-		$(BIN)/python -m pytest -p tests.plugins.no_skips $(PYTEST_ARGS)
+		$(BIN)/python -m pytest -p tests.plugins.no_skips -m "not slow" $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy, import contracts, generated files
 	@$(BIN)/ruff check --quiet .
@@ -37,6 +37,9 @@ lint: setup ## ruff, mypy, import contracts, generated files
 
 check-versions: setup stripe-versions ## the Stripe hooks against every supported generation of stripe
 	@OTEL_REVENUE_TEST_STRIPE_TARGETS="$(STRIPE_TARGETS)" $(BIN)/python -m pytest $(PYTEST_ARGS) tests/contract
+
+servers: setup ## every server of docs/servers.md with every way to end: about a quarter of an hour
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) tests/e2e/test_servers.py
 
 bench: setup ## the figures of benchmarks/, side by side with the peers; a quiet machine gives better ones
 	@$(BIN)/python -m benchmarks
