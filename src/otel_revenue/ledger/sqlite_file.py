@@ -52,6 +52,7 @@ class _Connection:
 
 
 _BEFORE_FORK_S: Final = 1.0
+_BEFORE_CLOSE_S: Final = 1.0
 
 _inherited: list[object] = []
 """Connections that a forked child must neither use nor close: SQLite's file locks belong to the parent."""
@@ -88,9 +89,15 @@ class SqliteFile:
     def close(self) -> None:
         """Let go of the connection; further calls open it again."""
         current, self._connection = self._connection, None
-        if current is not None and current.pid == os.getpid():
-            with current.lock:
+        if current is None or current.pid != os.getpid():
+            return
+        # A signal handler that raises (SIGTERM, Ctrl-C) may have come between a thread and its release of the lock: then nobody
+        # ever will, and the process must end all the same.
+        if current.lock.acquire(timeout=_BEFORE_CLOSE_S):
+            try:
                 current.raw.close()
+            finally:
+                current.lock.release()
 
     def before_fork(self) -> None:
         """
@@ -127,8 +134,9 @@ class SqliteFile:
         """
         until = time.monotonic() + self._busy_s
         current = self._acquired(until)
-        waited = self._busy_s - (until - time.monotonic()) > self._busy_s / 8
+        waited = False
         try:
+            waited = self._busy_s - (until - time.monotonic()) > self._busy_s / 8
             if waited:  # the bound is one for both, threads and processes
                 _set_patience(current.raw, max(0.0, until - time.monotonic()))
             yield current.raw
@@ -142,10 +150,12 @@ class SqliteFile:
                 self._drop(current)
             raise explained from None
         finally:
-            if waited:
-                with contextlib.suppress(sqlite3.Error):
-                    _set_patience(current.raw, self._busy_s)
-            current.lock.release()
+            try:
+                if waited:
+                    with contextlib.suppress(sqlite3.Error):
+                        _set_patience(current.raw, self._busy_s)
+            finally:
+                current.lock.release()
 
     def _acquired(self, until: float) -> _Connection:
         while True:
@@ -154,14 +164,23 @@ class SqliteFile:
                 current = self._open(until)
             if not current.lock.acquire(timeout=max(0.0, until - time.monotonic())):
                 raise StoreBusy("another thread holds the store")
-            if self._connection is not current:  # closed, or put right, while we waited
-                current.lock.release()
-            elif current.file != identity(self._path):
-                self._orphan = current.raw
-                self._connection = None
-                current.lock.release()
-            else:
+            usable = False
+            try:
+                usable = self._is_usable(current)
+            finally:
+                if not usable:
+                    current.lock.release()
+            if usable:
                 return current
+
+    def _is_usable(self, current: _Connection) -> bool:
+        if self._connection is not current:  # closed, or put right, while we waited
+            return False
+        if current.file != identity(self._path):
+            self._orphan = current.raw
+            self._connection = None
+            return False
+        return True
 
     def _drop(self, current: _Connection) -> None:
         if self._connection is current:

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from otel_revenue.errors import StoreBusy, StoreError, StoreFull, StoreTooNew
+from otel_revenue.ledger import sqlite_file
 from otel_revenue.ledger.ledger import Ledger
 from otel_revenue.ledger.sqlite import LAYOUT, SqliteStore
 from otel_revenue.ledger.sqlite_repair import move_aside
@@ -140,6 +141,38 @@ def test_the_bound_is_one_for_threads_and_processes(path: Path, monkeypatch: pyt
 
 
 # -- the file itself ---------------------------------------------------------------------------------------------------
+
+
+def test_a_lock_that_nobody_will_release_does_not_keep_the_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that a signal's exception took away from its lock leaves the store busy, and the process able to end."""
+    monkeypatch.setattr(sqlite_file, "_BEFORE_CLOSE_S", 0.01)
+    store = SqliteStore(path, busy_s=0.01)
+    add(store, "one")
+    assert store._connection is not None
+    store._connection.lock.acquire()
+    with pytest.raises(StoreBusy):
+        add(store, "two")
+    store.close()
+    again = SqliteStore(path)
+    add(again, "three")
+
+    assert ["one", "three"] == waiting(again)
+
+
+def test_an_exception_out_of_nowhere_leaves_no_lock_behind(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exit raised by a signal handler in the middle of taking the store does not leave it taken."""
+    store = SqliteStore(path, busy_s=0.01)
+    add(store, "one")
+
+    def signalled(_: Path | None) -> tuple[int, int] | None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(sqlite_file, "identity", signalled)
+        add(store, "two")
+    add(store, "three")
+
+    assert ["one", "three"] == waiting(store)
 
 
 def test_nobody_else_may_read_it(path: Path) -> None:
