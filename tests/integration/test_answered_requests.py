@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanKind
 from starlette.testclient import TestClient
 
 from otel_revenue import bind, flush, track
+from otel_revenue.instrumentation.web.asgi import RevenueMiddleware
 from otel_revenue.testing import FakeStripe
 from support.instrumented import App
 from support.receiver import Receiver
@@ -147,3 +148,38 @@ def test_uninstrumented_in_the_middle_of_a_request(app: App) -> None:
 
     assert "fine" == TestClient(shop).get("/off").json()
     assert "fine" == TestClient(shop).get("/off").json()
+
+
+def test_an_application_of_another_make(app: App) -> None:
+    """Wrapped in `RevenueMiddleware` any ASGI application delivers before it stops, and its requests are known."""
+    app.instrument(linger=60)
+    sent: list[str] = []
+
+    async def shop(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            for word in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{word}.complete"})
+            return
+        bind(order_id=f"o-{scope['path']}")
+        await asyncio.to_thread(track, "design.started", design_id=scope["path"])
+
+    async def say(message: Any) -> None:
+        sent.append(message["type"])
+
+    async def main() -> None:
+        wrapped = RevenueMiddleware(shop)
+        questions = asyncio.Queue[dict[str, str]]()
+        life = asyncio.create_task(wrapped({"type": "lifespan"}, questions.get, say))
+        questions.put_nowait({"type": "lifespan.startup"})
+        await wrapped({"type": "http", "path": "a"}, questions.get, say)
+        await wrapped({"type": "http", "path": "b"}, questions.get, say)
+        questions.put_nowait({"type": "lifespan.shutdown"})
+        await life
+
+    asyncio.run(main())
+
+    assert ["lifespan.startup.complete", "lifespan.shutdown.complete"] == sent
+    assert [("a", "o-a"), ("b", "o-b")] == sorted(
+        (e.attributes["design_id"], e.attributes["order_id"]) for e in app.receiver.named("design.started")
+    )

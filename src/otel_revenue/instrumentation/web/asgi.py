@@ -15,6 +15,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from otel_revenue._guard import guard
+from otel_revenue.runtime import active
 from otel_revenue.signals.spans import Request
 
 if TYPE_CHECKING:
@@ -43,18 +44,31 @@ class RevenueMiddleware:
 
     Args:
         app: the application.
-        start: called when the application has started; `otel_revenue`'s own by default.
-        flush: called, in a thread, before the application says that it has stopped; must be bounded in time.
+        start: called when the application has started; by default delivery begins, where we are instrumented by then.
+        flush: called, in a thread, before the application says that it has stopped; must be bounded in time. By default
+            what waits is delivered within `OTEL_REVENUE_FLUSH_TIMEOUT`.
     """
 
-    def __init__(self, app: App, start: Start, flush: Flush) -> None:
+    def __init__(self, app: App, start: Start | None = None, flush: Flush | None = None) -> None:
         self._app = app
-        self._start = start
-        self._flush = flush
+        self._start = start or _start_active
+        self._flush = flush or _flush_active
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with answering(scope):
             await self._app(scope, receive, watched(scope, send, self._start, self._flush))
+
+
+def _start_active() -> None:
+    runtime = active.get()
+    if runtime is not None:
+        runtime.start()
+
+
+def _flush_active() -> None:
+    runtime = active.get()
+    if runtime is not None:
+        runtime.wind_down()
 
 
 def answering(scope: Scope) -> AbstractContextManager[object]:
