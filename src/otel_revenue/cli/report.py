@@ -32,7 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test-mode", action="store_true", help="payments of Stripe's test mode, instead of live ones")
     parser.add_argument("--window", type=int, default=14, metavar="DAYS", help="conversion window; default: 14")
     parser.add_argument(
-        "--order", metavar="ID", help="print one order's traces instead; 'last': of the order paid last"
+        "--order",
+        metavar="ID",
+        help="print one order's traces instead; 'last': of the order paid last whose traces have arrived",
     )
     parser.add_argument("--json", action="store_true", help="as JSON; amounts in minor units")
     parser.add_argument(
