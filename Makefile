@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check-versions servers bench constraints setup setup-demo clean
+.PHONY: help demo test lint check-versions servers bench faults constraints setup setup-demo clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ servers: setup ## every server of docs/servers.md with every way to end: about a
 
 bench: setup ## the figures of benchmarks/, side by side with the peers; a quiet machine gives better ones
 	@$(BIN)/python -m benchmarks
+
+faults: setup ## cause every fault, count what became of the payments, write docs/reliability.md; FAULTS="kill 503", PAYMENTS=500
+	@PYTHONPATH=tests $(BIN)/python -m faults.bench $(FAULTS) $(if $(PAYMENTS),--payments $(PAYMENTS)) $(if $(DRY),--dry)
 
 constraints: ## write constraints.txt anew: the newest versions that pyproject.toml allows (needs OLD_PYTHON, a 3.10, too)
 	@rm -rf $(CACHE)/constraints && mkdir -p $(CACHE)/constraints
