@@ -38,6 +38,20 @@ def test_an_event_that_nothing_could_take_is_passed_on_as_it_was(tmp_path: Path)
     assert (False, True, [ROW]) == (refused, done, rows)
 
 
+def test_memory_goes_to_disk_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in memory only when the process ends in peace is written down, and is the next one's."""
+    spool = Spool(tmp_path, token="a", readers=(READER,), fsync=True)
+    kept = Kept(spool)
+    with monkeypatch.context() as full:
+        full.setattr(spool, "append", lambda frame: (_ for _ in ()).throw(OSError(28, "full")))
+        kept.event(ROW)
+    kept.close()
+    rows: list[NewRow] = []
+    Kept(Spool(tmp_path, token="b", readers=(READER,), fsync=True)).pass_on(_never, _never, rows.append)
+
+    assert [ROW] == rows
+
+
 def test_memory_goes_to_disk_as_soon_as_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is in memory since the disk was full is written down when it takes it again, though the store still fails."""
     spool = Spool(tmp_path, token="a", readers=(READER,), fsync=True)

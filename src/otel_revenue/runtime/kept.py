@@ -96,7 +96,8 @@ class Kept:
         return 0 if self._spool is None else self._spool.lost_bytes + self._spool.dropped_bytes
 
     def close(self) -> None:
-        """Let go of the files; what is left is passed on by the next process."""
+        """Let go of the files; what is left is passed on by the next process, and of what is in memory all that the disk takes now."""
+        self._write_down()
         if self._spool is not None:
             self._spool.close()
 
