@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from ._store_url import SCHEMES, StoreUrl
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -86,8 +88,20 @@ KEY: Final = r"[^,\[\]]{1,40}"
 
 
 def store(text: str) -> str:
-    """Return where the store is: a folder, `sqlite:///path` or `:memory:`."""
+    """Return where the store is: a folder, `sqlite:///path`, a `StoreUrl` of a database, or `:memory:`."""
     value = text.strip()
+    if value.startswith(SCHEMES):
+        if not value.isprintable() or " " in value:
+            raise ValueError
+        return StoreUrl(value)
     if not value or ("://" in value and not value.startswith("sqlite:///")) or value == "sqlite:///":
+        raise ValueError
+    return value
+
+
+def folder(text: str) -> str:
+    """Return a folder's path."""
+    value = text.strip()
+    if not value or "://" in value or value == ":memory:":
         raise ValueError
     return value

@@ -53,9 +53,19 @@ class Settings:
         "OTEL_REVENUE_STORE",
         default="",
         parse=shapes.store,
-        meaning="Where ledger, outbox and spool live: a folder, `sqlite:///path` or `:memory:`. In a container, a volume. "
+        meaning="Where ledger, outbox and spool live: a folder, `sqlite:///path`, `:memory:`, or for ledger and outbox a database "
+        "that several hosts share, `postgresql://USER:PASSWORD@HOST/DATABASE` ([postgres.md](postgres.md)). In a container, a volume. "
         "Default: `otel-revenue/<service.name>/` in the user's state folder (`$XDG_STATE_HOME` or `~/.local/state`).",
-        shape="a folder, sqlite:///path or :memory:",
+        shape="a folder, sqlite:///path, postgresql://USER:PASSWORD@HOST/DATABASE or :memory:",
+        example="/var/lib/otel-revenue",
+    )
+    spool: str = setting(
+        "OTEL_REVENUE_SPOOL",
+        default="",
+        parse=shapes.folder,
+        meaning="Folder for what waits on this host: events that are not money, and facts that the store could not take. In a "
+        "container, a volume. Default: the store's own folder; where the store is a database, the default folder of `OTEL_REVENUE_STORE`.",
+        shape="a folder",
         example="/var/lib/otel-revenue",
     )
     store_busy: float = setting(

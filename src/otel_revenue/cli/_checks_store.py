@@ -30,12 +30,15 @@ _REMOTE: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs", "fuse.s3fs"}
 )
 _NAMES: Final = {"cs": "Checkout Sessions", "pi": "PaymentIntents", "ch": "charges", "in": "invoices"}
+_SPOOL: Final = "set OTEL_REVENUE_SPOOL to a folder on a disk that stays; in a container, on a volume"
 _VOLUME: Final = "set OTEL_REVENUE_STORE to a folder on a disk that stays; in a container, on a volume"
 
 
 def place(around: Around) -> list[Finding]:
     """Where it is, and whether the application may write there."""
     folder = around.place.folder
+    shared = around.place.database
+    volume = _VOLUME if shared is None else _SPOOL
     if folder is None:
         return [
             warn("the store is in memory: what waits is lost when a process ends, and each counts for itself", _VOLUME)
@@ -43,34 +46,43 @@ def place(around: Around) -> list[Finding]:
     try:
         there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
         if not there.is_dir():
-            return [fail(f"the store cannot be made in {folder}: {there} is no folder", _VOLUME)]
+            return [fail(f"the {_noun(around)} cannot be made in {folder}: {there} is no folder", volume)]
     except PermissionError:
         return [
             fail(
-                f"the store's folder {folder} may not be looked into by this user (uid {os.geteuid()})",
+                f"the {_noun(around)}'s folder {folder} may not be looked into by this user (uid {os.geteuid()})",
                 "run this as the application's user; if it is that user, mend the folder's permissions",
             )
         ]
-    found = [ok(f"the store is {folder} ({around.place.because})")]
+    said = f"the store is {folder} ({around.place.because})"
+    if shared is not None:
+        said = f"the store is {shared} ({around.place.because}); what waits on this host is in {folder}"
+    found = [ok(said)]
     if not os.access(there, os.W_OK | os.X_OK):
         found = [
             fail(
-                f"{there} may not be written by this user (uid {os.geteuid()}): the application's ledger and outbox would be in memory",
-                "mend the folder's permissions, or set OTEL_REVENUE_STORE to another one",
+                f"{there} may not be written by this user (uid {os.geteuid()}): "
+                + ("the application's ledger and outbox" if shared is None else "what the database cannot take")
+                + " would be in memory",
+                f"mend the folder's permissions, or {volume}",
             )
         ]
-    return found + _medium(there, _mounts()) + _room(there, around)
+    return found + _medium(there, _mounts(), volume) + _room(there, around)
 
 
-def _medium(folder: Path, mounts: dict[str, str]) -> list[Finding]:
+def _noun(around: Around) -> str:
+    return "store" if around.place.database is None else "spool"
+
+
+def _medium(folder: Path, mounts: dict[str, str], volume: str = _VOLUME) -> list[Finding]:
     """Return what is to be said of the file system that *folder* is on; *mounts*: its type by mount point."""
     resolved = folder.resolve()
     points = [point for point in mounts if resolved.is_relative_to(point)]
     kind = mounts[max(points, key=len)] if points else ""
     if kind in ("tmpfs", "ramfs"):
-        return [warn(f"{folder} is in memory ({kind}): a restart of the machine or container empties it", _VOLUME)]
+        return [warn(f"{folder} is in memory ({kind}): a restart of the machine or container empties it", volume)]
     if kind == "overlay":
-        return [warn(f"{folder} is in the container's own layer: it goes with the container", _VOLUME)]
+        return [warn(f"{folder} is in the container's own layer: it goes with the container", volume)]
     if kind in _REMOTE:
         return [
             fail(
@@ -114,10 +126,10 @@ def _room(folder: Path, around: Around) -> list[Finding]:
 def ledger(around: Around) -> list[Finding]:
     """Whether the ledger can be read; what it knows, and what waits in its outbox."""
     found = _damaged(around)
-    if around.place.ledger is None:
+    if around.place.ledger is None and around.place.database is None:
         return found
     try:
-        if not around.place.ledger.is_file():
+        if around.place.ledger is not None and not around.place.ledger.is_file():
             return [*found, warn(*_store.missing(around.place, around.environ))]
         store = _store.open_existing(around.place, around.environ)
     except PermissionError:
@@ -149,7 +161,7 @@ def _damaged(around: Around) -> list[Finding]:
     ]
 
 
-def _about(store: _store.ExistingStore, around: Around) -> list[Finding]:
+def _about(store: _store.Existing, around: Around) -> list[Finding]:
     stats = store.stats()
     found = [
         ok(
@@ -173,7 +185,7 @@ def _about(store: _store.ExistingStore, around: Around) -> list[Finding]:
             if late
             else ok(f"{text} for the fact that settles them")
         )
-    mode = stat.S_IMODE(Path(store.location).stat().st_mode)
+    mode = 0 if around.place.ledger is None else stat.S_IMODE(around.place.ledger.stat().st_mode)
     if mode & 0o077:
         found.append(
             warn(
@@ -183,7 +195,7 @@ def _about(store: _store.ExistingStore, around: Around) -> list[Finding]:
     return found
 
 
-def _news(store: _store.ExistingStore, around: Around) -> list[Finding]:
+def _news(store: _store.Existing, around: Around) -> list[Finding]:
     last_ns = store.last_news_ns()
     if not last_ns:
         return [
@@ -203,7 +215,7 @@ def _news(store: _store.ExistingStore, around: Around) -> list[Finding]:
     ]
 
 
-def _outbox(store: _store.ExistingStore, around: Around) -> list[Finding]:
+def _outbox(store: _store.Existing, around: Around) -> list[Finding]:
     destination = used_destination(store, around.settings.delivery, around.environ)
     pending = store.pending(destination)
     worth = amounts(pending.unconfirmed)

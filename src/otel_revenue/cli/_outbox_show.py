@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from otel_revenue.ledger.store import OutboxRow, Pending, SetAside
 
-    from ._store import ExistingStore, Place
+    from ._store import Existing, Place
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Seen:
     now_ns: int
 
 
-def look(store: ExistingStore, place: Place, destination: str, *, state: str | None, limit: int, now_ns: int) -> Seen:
+def look(store: Existing, place: Place, destination: str, *, state: str | None, limit: int, now_ns: int) -> Seen:
     """
     Read it all.
 

@@ -15,14 +15,15 @@ import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from otel_revenue import config
+from otel_revenue._store_url import SCHEMES, StoreUrl
 from otel_revenue.errors import ConfigError, StoreError, StoreTooNew
 from otel_revenue.ledger.sqlite import SqliteStore
 from otel_revenue.ledger.sqlite_file import LAYOUT, SQL
-from otel_revenue.ledger.store import OutboxRow
-from otel_revenue.runtime.plan import places
+from otel_revenue.ledger.store import OutboxRow, Store
+from otel_revenue.runtime.plan import database, places
 from otel_revenue.signals import resource as resources
 
 if TYPE_CHECKING:
@@ -53,28 +54,59 @@ class Place:
     Where ledger, outbox and spool are.
 
     Attributes:
-        ledger: the file; None: the application's memory.
-        folder: around it; None: memory.
+        ledger: the file; None: a database, or the application's memory.
+        folder: of the spool and of what was kept aside; None: memory.
         because: what says so, for people.
+        database: where ledger and outbox are; None: in the file, or in memory.
     """
 
     ledger: Path | None
     folder: Path | None
     because: str
+    database: StoreUrl | None = None
+
+
+class Existing(Store, Protocol):
+    """A store that the application made, for people who look at it."""
+
+    def destinations(self) -> list[str]:
+        """Return the names of the far ends that have noted something about a row."""
+
+    def find(self, destination: str, word: str) -> list[OutboxRow]:
+        """Return the rows that *destination* has not done and that *word* names: a number, or an event_id."""
+
+    def seqs(self, destination: str, state: str) -> list[int]:
+        """Return the numbers of all rows of one state."""
+
+    def last_news_ns(self) -> int:
+        """Return when news of a payment last reached the ledger; 0 when none has."""
+
+    def objects(self) -> dict[str, int]:
+        """Return, of the `NEWEST` payments with the newest news, how many name an id of each kind."""
 
 
 def with_store(settings: Settings, named: str | None) -> Settings:
     """
-    Return *settings* with the store that `--store` names: a folder, `sqlite:///path`, or the ledger's file itself.
+    Return *settings* with the store that `--store` names: a folder, `sqlite:///path`, the ledger's file itself, or a database's
+    URL without a password: what is on a command line, every user of the machine can read.
 
     Raises:
         ConfigError: it is none of these.
     """
     if not named:
         return settings
+    if named.startswith(SCHEMES):
+        url = StoreUrl(named)
+        if url.has_password:
+            raise ConfigError(
+                "--store: a password on the command line can be read by every user of this machine: leave it out, and set PGPASSWORD "
+                "or ~/.pgpass; or leave --store out, and set OTEL_REVENUE_STORE"
+            )
+        return dataclasses.replace(settings, store=url)
     if "://" in named and not named.startswith("sqlite:///"):
         raise ConfigError(
-            "--store: expected a folder, a ledger's file or sqlite:///path, for example /var/lib/otel-revenue"
+            "--store: expected a folder, a ledger's file, sqlite:///path or postgresql://USER@HOST/DATABASE, for example "
+            "/var/lib/otel-revenue"
         )
     file = "://" not in named and Path(named).expanduser().is_file()
     return dataclasses.replace(settings, store=f"sqlite:///{Path(named).expanduser().absolute()}" if file else named)
@@ -109,7 +141,7 @@ def find(
         because = "the settings file"
     else:
         because = f"the default for the service '{name}'"
-    return Place(ledger, folder, because)
+    return Place(ledger, folder, because, database(settings))
 
 
 def others(environ: Mapping[str, str]) -> list[Path]:
@@ -136,7 +168,7 @@ def missing(place: Place, environ: Mapping[str, str]) -> tuple[str, str]:
     return f"there is no ledger at {place.ledger} ({place.because}){seen}", remedy
 
 
-def open_existing(place: Place, environ: Mapping[str, str], *, write: bool = False) -> ExistingStore:
+def open_existing(place: Place, environ: Mapping[str, str], *, write: bool = False) -> Existing:
     """
     Open the ledger at *place*, which must be there.
 
@@ -149,6 +181,12 @@ def open_existing(place: Place, environ: Mapping[str, str], *, write: bool = Fal
         ConfigError: there is no ledger.
         StoreError: it is there and cannot be read.
     """
+    if place.database is not None:
+        from ._store_postgres import ExistingPostgres
+
+        found = ExistingPostgres(place.database)
+        found.check()
+        return found
     try:
         there = place.ledger is not None and place.ledger.is_file()
     except PermissionError:
@@ -209,11 +247,11 @@ class ExistingStore(SqliteStore):
     def retry(self, destination: str, seqs: Sequence[int]) -> int:
         """See `Store.retry`; in short transactions."""
         retry = super().retry
-        return _in_steps(seqs, lambda part: retry(destination, part))
+        return in_steps(seqs, lambda part: retry(destination, part))
 
     def forget_rows(self, seqs: Sequence[int]) -> int:
         """See `Store.forget_rows`; in short transactions."""
-        return _in_steps(seqs, super().forget_rows)
+        return in_steps(seqs, super().forget_rows)
 
     def last_news_ns(self) -> int:
         """Return when news of a payment last reached the ledger; 0 when none has."""
@@ -277,7 +315,7 @@ class ExistingStore(SqliteStore):
         )
 
 
-def _in_steps(seqs: Sequence[int], change: Callable[[Sequence[int]], int]) -> int:
+def in_steps(seqs: Sequence[int], change: Callable[[Sequence[int]], int]) -> int:
     """Change rows in short transactions, with pauses that are long beside them: whoever waits for the store gets it."""
     changed, took = 0, 0.0
     for at in range(0, len(seqs), _STEP):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from otel_revenue.ledger.store import OutboxRow
 
-    from ._store import ExistingStore, Place
+    from ._store import Existing, Place
 
 _STATES: Final = {"waiting": LATER, "aside": ASIDE, None: None}
 
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         store.close()
 
 
-def used_destination(store: ExistingStore, delivery: str, environ: Mapping[str, str]) -> str:
+def used_destination(store: Existing, delivery: str, environ: Mapping[str, str]) -> str:
     """
     Return the far end whose progress the store holds; where it holds none or several, the one that the settings mean.
 
@@ -98,7 +98,7 @@ def used_destination(store: ExistingStore, delivery: str, environ: Mapping[str, 
     return "sdk" if delivery == "sdk" or (delivery == "auto" and elsewhere) else "otlp"
 
 
-def _list(store: ExistingStore, place: Place, destination: str, arguments: argparse.Namespace) -> int:
+def _list(store: Existing, place: Place, destination: str, arguments: argparse.Namespace) -> int:
     seen = show.look(
         store, place, destination, state=_STATES[arguments.state], limit=arguments.limit, now_ns=time.time_ns()
     )
@@ -109,7 +109,7 @@ def _list(store: ExistingStore, place: Place, destination: str, arguments: argpa
     return 0
 
 
-def _show(store: ExistingStore, destination: str, arguments: argparse.Namespace) -> int:
+def _show(store: Existing, destination: str, arguments: argparse.Namespace) -> int:
     rows = _named(store, destination, arguments.events)
     if arguments.json:
         print(json.dumps([show.row_json(row) for row in rows], indent=2))
@@ -120,7 +120,7 @@ def _show(store: ExistingStore, destination: str, arguments: argparse.Namespace)
     return 0
 
 
-def _retry(store: ExistingStore, destination: str, arguments: argparse.Namespace) -> int:
+def _retry(store: Existing, destination: str, arguments: argparse.Namespace) -> int:
     if arguments.all == bool(arguments.events):
         raise ConfigError("say which: numbers or event_ids from 'otel-revenue outbox list', or --all")
     if arguments.all:
@@ -143,7 +143,7 @@ def _retry(store: ExistingStore, destination: str, arguments: argparse.Namespace
     return 0 if done == len(seqs) else 1
 
 
-def _drop(store: ExistingStore, destination: str, arguments: argparse.Namespace) -> int:
+def _drop(store: Existing, destination: str, arguments: argparse.Namespace) -> int:
     rows = _named(store, destination, arguments.events)
     unconfirmed: Counter[str] = Counter()
     for row in rows:
@@ -168,7 +168,7 @@ def _drop(store: ExistingStore, destination: str, arguments: argparse.Namespace)
     return 0 if arguments.yes and done == len(rows) else 1
 
 
-def _named(store: ExistingStore, destination: str, words: list[str]) -> list[OutboxRow]:
+def _named(store: Existing, destination: str, words: list[str]) -> list[OutboxRow]:
     """Return the rows that the words name, each once; raises ConfigError, and does nothing, for a word that names none."""
     found = {word: store.find(destination, word) for word in words}
     unknown = [word[:60] for word, rows in found.items() if not rows]

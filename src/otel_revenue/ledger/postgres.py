@@ -37,7 +37,7 @@ class PostgresStore(PostgresDatabase):
     Ledger and outbox in a PostgreSQL database.
 
     Args:
-        url, location, busy_s, make, clock_ns: see `PostgresDatabase`.
+        url, location, busy_s, make, quiet, clock_ns: see `PostgresDatabase`.
         destinations: names of all far ends; a row leaves the outbox when each of them has done it.
     """
 
@@ -49,9 +49,10 @@ class PostgresStore(PostgresDatabase):
         destinations: Sequence[str] = ("otlp",),
         busy_s: float = 0.25,
         make: bool = True,
+        quiet: bool = False,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        super().__init__(url, location, busy_s, clock_ns, make=make)
+        super().__init__(url, location, busy_s, clock_ns, make=make, quiet=quiet)
         self._destinations = tuple(destinations)
 
     # -- outbox -------------------------------------------------------------------------------------------------------

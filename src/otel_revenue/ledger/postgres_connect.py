@@ -76,10 +76,7 @@ def connect(url: str, *, timeout_s: int) -> Session:
     try:
         given = conninfo.conninfo_to_dict(url)
     except psycopg.Error:
-        raise StoreRefuses(
-            "the store's URL cannot be read", "Expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE, "
-            "with special characters of the password percent-encoded",
-        ) from None  # fmt: skip
+        raise StoreRefuses(*_UNREADABLE) from None
     several = "," in str(given.get("host", ""))
     wanted: dict[str, Any] = {
         "application_name": "otel-revenue",
@@ -101,8 +98,13 @@ def connect(url: str, *, timeout_s: int) -> Session:
     return Session(raw)
 
 
+_UNREADABLE: Final = (
+    "the store's URL cannot be read",
+    "Expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE, with special characters of the password percent-encoded",
+)
 _WHY: Final = (
     # (words of libpq or the server, what is said, remedy; "": it may pass by itself)
+    (("invalid integer value", "invalid port number", ' value: "'), *_UNREADABLE),
     (("starting up", "shutting down", "recovery"), "the database is starting or stopping", ""),
     (("connection slots", "too many"), "the database has no connection left", ""),
     (

@@ -53,15 +53,19 @@ class PostgresDatabase:
         url: postgresql://…, with its password; what it does not say libpq takes from PGPASSWORD, ~/.pgpass and the like.
         location: the same for people, without credentials.
         busy_s: seconds to wait for another process or thread, or for an answer, before `StoreBusy`.
-        make: whether the tables are made where there are none.
         clock_ns: this machine's time.
+        make: whether the tables are made where there are none.
+        quiet: whether nothing is logged: for a caller who shows the errors.
     """
 
-    def __init__(self, url: str, location: str, busy_s: float, clock_ns: Callable[[], int], *, make: bool) -> None:
+    def __init__(
+        self, url: str, location: str, busy_s: float, clock_ns: Callable[[], int], *, make: bool, quiet: bool
+    ) -> None:
         self._url = url
         self._location = location
         self._busy_s = busy_s
         self._make = make
+        self._quiet = quiet
         self._clock_ns = clock_ns
         self._opening = threading.Lock()
         self._links: _Links | None = None
@@ -156,7 +160,7 @@ class PostgresDatabase:
             self._links, self._opening = None, threading.Lock()
         with self._opening:
             if self._links is None:
-                self._links = _Links(self._connect, Voice(self._location), self._busy_s)
+                self._links = _Links(self._connect, Voice(self._location, quiet=self._quiet), self._busy_s)
             return self._links
 
     def _connect(self) -> Session:

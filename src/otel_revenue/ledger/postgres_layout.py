@@ -139,7 +139,10 @@ def _migrate(session: Session) -> None:
 
 def definition() -> str:
     """Return the statements that make the tables, for whoever does not let the application do so."""
-    return "\n".join(SQL[f"layout_{layout}"] for layout, _ in LAYOUTS)
+    return "\n".join(
+        f"{SQL[f'layout_{layout}']}\nUPDATE otel_revenue_layout SET layout = {layout}, readable_by = {readable_by};"
+        for layout, readable_by in LAYOUTS
+    )
 
 
 def _bare(script: str) -> str:

@@ -30,15 +30,16 @@ _LONGEST_PAUSE_S: Final = 2.0
 class Voice:
     """Says once that the database is away, and once that it is back; for all connections of a process."""
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, *, quiet: bool = False) -> None:
         self._location = location
+        self._quiet = quiet
         self._said: set[str] = set()
         self._lock = threading.Lock()
 
     def away(self, error: StoreError) -> None:
         """Say what is wrong and what to do, unless it was said since it last worked."""
         with self._lock:
-            if str(error) in self._said:
+            if self._quiet or str(error) in self._said:
                 return
             self._said.add(str(error))
         logger.log(

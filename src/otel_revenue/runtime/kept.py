@@ -91,6 +91,11 @@ class Kept:
         return bool(self._memory) or (self._spool is not None and self._spool.waiting(READER) > 0)
 
     @property
+    def unprotected(self) -> int:
+        """How many are in memory alone: neither the store nor the disk takes them, and they end with the process."""
+        return len(self._memory)
+
+    @property
     def lost_bytes(self) -> int:
         """Bytes on disk that were lost: unreadable, or beyond the limit."""
         return 0 if self._spool is None else self._spool.lost_bytes + self._spool.dropped_bytes

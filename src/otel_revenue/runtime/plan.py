@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_revenue import config
+from otel_revenue._store_url import StoreUrl
 from otel_revenue.delivery import otlp_settings
 from otel_revenue.signals import resource as resources
 
@@ -33,7 +34,8 @@ class Plan:
         otlp: where our own sender sends to.
         resource: attributes of the resource that go along.
         folder: where spool and facts live; None: memory.
-        ledger: the ledger's file; None: memory.
+        ledger: the ledger's file; None: in a database, or memory.
+        database: where ledger and outbox are shared by several hosts; None otherwise.
         problems: what is wrong or given up, for people, each with its remedy.
     """
 
@@ -44,13 +46,16 @@ class Plan:
     resource: Mapping[str, Any]
     folder: Path | None
     ledger: Path | None
+    database: StoreUrl | None = None
     logger_provider: Any = field(default=None, repr=False)
     problems: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
         """One line for people: where events go and what is kept where."""
-        where = "memory" if self.ledger is None else str(self.folder)
+        where = f"{self.database} (spool in {self.folder})" if self.database else "memory"
+        if self.ledger is not None:
+            where = str(self.folder)
         if not self.logs:
             return f"events leave as span events only; ledger in {where}"
         if self.delivery == SDK:
@@ -95,21 +100,30 @@ def make_plan(
         resource=resource,
         folder=folder,
         ledger=ledger,
+        database=database(settings),
         logger_provider=logger_provider,
         problems=tuple(problems),
     )
 
 
+def database(settings: Settings) -> StoreUrl | None:
+    """Return the database that ledger and outbox are in; None where they are in a file or in memory."""
+    return settings.store if isinstance(settings.store, StoreUrl) else None
+
+
 def places(settings: Settings, service_name: str, environ: Mapping[str, str]) -> tuple[Path | None, Path | None]:
-    """Return the ledger's file and the folder around it; None for both means memory."""
+    """Return the ledger's file (None: in a database, or memory) and the folder of spool and facts (None: memory)."""
     named = settings.store
+    beside = Path(settings.spool).expanduser().absolute() if settings.spool else None
     if named == ":memory:":
         return None, None
+    if database(settings) is not None:
+        return None, beside or config.default_folder(service_name, environ)
     if named.startswith("sqlite:///"):
         ledger = Path(named[len("sqlite:///") :]).expanduser().absolute()
-        return ledger, ledger.parent
+        return ledger, beside or ledger.parent
     folder = Path(named).expanduser().absolute() if named else config.default_folder(service_name, environ)
-    return folder / "ledger.sqlite3", folder
+    return folder / "ledger.sqlite3", beside or folder
 
 
 def _delivery(settings: Settings, exporters: list[str], logger_provider: Any) -> str:

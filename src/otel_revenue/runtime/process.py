@@ -8,6 +8,7 @@ used everything is in memory, which is said loudly, once.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import time
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from otel_revenue._store_url import StoreUrl
     from otel_revenue.config import Settings
     from otel_revenue.delivery.destination import Destination
     from otel_revenue.ledger.join import Rules
@@ -72,7 +74,7 @@ class Process:
         resource = encode_resource(plan.resource)
         self._destinations = _destinations(plan, resource)
         names = [d.name for d in self._destinations]
-        self.store = _open_store(plan.ledger, names, settings.store_busy)
+        self.store = _open_store(plan, names, settings.store_busy)
         self.ledger = Ledger(self.store, rules)
         folder = plan.folder if self.store.durable else None
         token = f"{self.pid}-{secrets.token_hex(4)}"
@@ -258,18 +260,11 @@ class Process:
             tx.set_aside(note.at_ns or time.time_ns(), note.source, note.kind, note.reason, note.ids)
 
     def _read_gauges(self) -> dict[str, Any]:
-        now_ns = time.time_ns()
-        # With several destinations the worst one counts: it is what keeps events on disk.
-        pending = max((self.store.pending(d.name) for d in self._destinations), key=lambda p: p.waiting)
         stats = self._worker.stats
         spool = self._spool
-        return {
+        known = {
             "durable": int(self.store.durable),
             "held": int(any(p.held for p in stats.progress.values())),
-            "waiting": pending.waiting,
-            "aside": pending.aside,
-            "oldest_s": max(0, now_ns - pending.oldest_ns) // _SECOND if pending.oldest_ns else 0,
-            "unconfirmed": pending.unconfirmed,
             "spool_bytes": 0 if spool is None else spool.size,
             "dropped": {
                 "limit": 0 if spool is None else spool.dropped_bytes,
@@ -289,7 +284,22 @@ def _destinations(plan: Plan, resource: bytes) -> list[Destination]:
     return [destinations.otlp(plan.otlp, resource, encode_scope(SCOPE, __version__), __version__)]
 
 
-def _open_store(path: Path | None, names: Sequence[str], busy_s: float) -> Store:
+def _open_database(url: StoreUrl, names: Sequence[str], busy_s: float) -> Store:
+    """
+    Begin to connect, and say what is wrong where that fails.
+
+    The store is never another one for that: once per payment would no longer hold across hosts. What it cannot take waits in
+    the folder of the spool.
+    """
+    from otel_revenue.ledger.postgres import PostgresStore
+
+    store = PostgresStore(url.secret, location=url.location, destinations=names, busy_s=busy_s)
+    with contextlib.suppress(StoreError), store.transaction():
+        pass
+    return store
+
+
+def _open_store(plan: Plan, names: Sequence[str], busy_s: float) -> Store:
     """Open the ledger; in memory where the folder cannot be used, which is said."""
     if path is None:
         warn_once(
@@ -322,6 +332,21 @@ def _open_store(path: Path | None, names: Sequence[str], busy_s: float) -> Store
     return store
 
 
+            "unprotected": self._kept.unprotected,
+        }
+        try:
+            return {**known, **self._read_outbox()}
+        except StoreError:  # away: what this process itself knows is wanted then above all
+            return known
+
+    def _read_outbox(self) -> dict[str, Any]:
+        # With several destinations the worst one counts: it is what keeps events on disk.
+        pending = max((self.store.pending(d.name) for d in self._destinations), key=lambda p: p.waiting)
+        return {
+            "waiting": pending.waiting,
+            "aside": pending.aside,
+            "oldest_s": max(0, time.time_ns() - pending.oldest_ns) // _SECOND if pending.oldest_ns else 0,
+            "unconfirmed": pending.unconfirmed,
 def _writable(folder: Path) -> bool:
     """Whether facts can be kept aside there."""
     probe = folder / f"probe-{os.getpid()}-{secrets.token_hex(4)}.new"
@@ -335,6 +360,9 @@ def _writable(folder: Path) -> bool:
 
 
 def _open_spool(folder: Path | None, name: str, **arguments: Any) -> Spool | None:
+    if plan.database is not None:
+        return _open_database(plan.database, names, busy_s)
+    path = plan.ledger
     if folder is None:
         return None
     try:

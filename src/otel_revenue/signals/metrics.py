@@ -49,7 +49,7 @@ class Instruments:
     The counters and gauges.
 
     *read* returns what the gauges show: `durable`, `held`, `waiting`, `aside`, `oldest_s`, `unconfirmed` (by currency),
-    `spool_bytes`, `dropped`, `facts_lost`. It is called by the metric reader's thread, at its pace.
+    `spool_bytes`, `dropped`, `facts_lost`, `unprotected`. It is called by the metric reader's thread, at its pace.
     """
 
     def __init__(self, meter: Meter, read: Read) -> None:
@@ -119,6 +119,12 @@ class Instruments:
         meter.create_observable_gauge(
             "otel_revenue.outbox.unconfirmed",
             [self._unconfirmed],
+            (
+                "otel_revenue.facts.unprotected",
+                "unprotected",
+                "{fact}",
+                "Facts and notes in memory alone: neither the store nor the disk takes them now.",
+            ),
             unit="{minor_unit}",
             description="Money in the outbox that no far end has acknowledged, in Stripe's minor units, by currency.",
         )

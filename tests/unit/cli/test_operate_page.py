@@ -29,6 +29,7 @@ def test_the_table_of_metrics_is_that_of_the_code() -> None:
         "delivery": {"delivered": 1},
         "dropped": {"limit": 0},
         "facts_lost": 0,
+        "unprotected": 0,
     }
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False)
