@@ -310,6 +310,24 @@ def test_the_program_says_its_address_and_ends_on_a_signal(number: signal.Signal
     assert ("ok", 0, "") == (status, process.returncode, errors)
 
 
+@pytest.mark.parametrize(("arguments", "expected"), [((), 2), (("--seed", "7"), 1)], ids=["by itself", "with a seed"])
+def test_the_program_makes_other_ids_at_each_start(arguments: tuple[str, ...], expected: int) -> None:
+    """
+    A payment after a restart is another payment; with a seed the ids repeat.
+    """
+    ids = set()
+    for _ in range(2):
+        process = start(*arguments)
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        created = requests.post(f"{url}/v1/customers", headers={"Authorization": "Bearer sk_test_fake"}, timeout=30)
+        ids.add(created.json()["id"])
+        process.terminate()
+        process.communicate(timeout=30)
+
+    assert expected == len(ids)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("--endpoint", "nowhere"), ("--duplicates", "0"), ("--drop", "2"), ("--port", "99999"), ("--port", "-1")],

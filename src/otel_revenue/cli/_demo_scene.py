@@ -118,7 +118,16 @@ class Scene:
         return Part(name, argv, log=path, cwd=self.folder, address=lambda: address(path), health=health, **given)
 
     def _stripe(self) -> Part:
-        argv = [sys.executable, "-m", "otel_revenue.testing.fake_stripe", "--duplicates", "2", "--reorder"]
+        argv = [
+            sys.executable,
+            "-m",
+            "otel_revenue.testing.fake_stripe",
+            "--seed",
+            "1",
+            "--duplicates",
+            "2",
+            "--reorder",
+        ]
         argv += ["--endpoint", f"{self.shop_url}/webhooks/stripe"]
         return self._part("the fake Stripe", argv, "stripe.log", announced, "/_fake/")
 

@@ -11,6 +11,7 @@ record of deliveries are under /_fake/ (see otel_revenue.testing.fake_stripe.con
 from __future__ import annotations
 
 import argparse
+import secrets
 import signal
 import sys
 import threading
@@ -53,7 +54,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=0, help="default: any free one")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed and calls give the same ids")
+    # Unlike FakeStripe's own: whoever starts it anew beside a ledger that stays must not meet payments that it knows already.
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=secrets.randbits(32),
+        help="the same seed and calls give the same ids; default: others at each start",
+    )
     parser.add_argument("--api-version", default=API_VERSION, help="of the account; default: %(default)s")
     parser.add_argument("--live", action="store_true", help="say livemode everywhere, and take sk_live_ keys")
     parser.add_argument(
