@@ -41,8 +41,8 @@ check-versions: setup stripe-versions ## the Stripe hooks against every supporte
 servers: setup ## every server of docs/servers.md with every way to end: about a quarter of an hour
 	@$(BIN)/python -m pytest $(PYTEST_ARGS) tests/e2e/test_servers.py
 
-bench: setup ## the figures of benchmarks/, side by side with the peers; a quiet machine gives better ones
-	@$(BIN)/python -m benchmarks
+bench: setup ## the figures side by side with the peers, written to benchmarks/RESULTS.md; a quiet machine gives better ones
+	@$(BIN)/python -m benchmarks --results benchmarks/RESULTS.md
 
 faults: setup ## cause every fault, count what became of the payments, write docs/reliability.md; FAULTS="kill 503", PAYMENTS=500
 	@PYTHONPATH=tests $(BIN)/python -m faults.bench $(FAULTS) $(if $(PAYMENTS),--payments $(PAYMENTS)) $(if $(DRY),--dry)

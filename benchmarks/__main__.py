@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import functools
 import json
 import os
@@ -11,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from . import figures, funnel, importing, scrubbing, webhook
+from . import figures, funnel, importing, scrubbing, serving, webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,9 @@ def _runs(*, quick: bool) -> dict[str, Run]:
     return {
         "caller": functools.partial(funnel.caller, rounds=2 if quick else 40),
         "cpu": functools.partial(funnel.cpu, rounds=1 if quick else 7, chunks=2 if quick else 50),
+        "serving": functools.partial(
+            serving.serving, rounds=1 if quick else 9, busy=40 if quick else 3000, quiet=30 if quick else 500
+        ),
         "webhook": functools.partial(webhook.webhook, rounds=5 if quick else 400),
         "scrubbing": functools.partial(scrubbing.scrubbing, rounds=2 if quick else 21),
         "importing": functools.partial(importing.importing, rounds=1 if quick else 9),
@@ -43,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--folder", type=Path, default=Path(), help="where stores are made; on a real disk (default: here)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="write the tables there, as Markdown")
     options = parser.parse_args(arguments)
     unknown = set(options.names) - set(NAMES)
     if unknown:
@@ -64,6 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         content = {"machine": facts, "tables": [figures.as_json(table) for table in tables]}
         options.json.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if options.results:
+        today = dt.datetime.now(dt.timezone.utc).date().isoformat()
+        options.results.write_text(figures.markdown(facts, tables, on=today), encoding="utf-8")
     return 0
 
 

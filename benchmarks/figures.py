@@ -78,6 +78,34 @@ def rendered(table: Table) -> str:
     return "\n".join(out)
 
 
+def markdown(facts: Sequence[str], tables: Sequence[Table], *, on: str) -> str:
+    """Return a page with all tables, the machine that they were made on and the date."""
+    out = [
+        "# Results",
+        "",
+        f"Written by `make bench` on {on}. How each figure is made, and how it lies: docs/benchmarks.md.",
+    ]
+    out += ["", *(f"- {fact}" for fact in facts)]
+    for table in tables:
+        out += [
+            "",
+            f"## {table.title}",
+            "",
+            f"| | median, {table.unit} | ± | rounds | ratio | |",
+            "|---|---|---|---|---|---|",
+        ]
+        for line in table.lines:
+            against = "" if line.ratio is None else f"{line.ratio:.2f}"
+            figures = (
+                f"{statistics.median(line.values):.2f} | {spread(line.values):.2f} | {len(line.values)} | {against}"
+            )
+            out.append(f"| {line.what.strip()} | {figures} | {line.note} |")
+        if table.goal:
+            out += ["", f"Goal: {table.goal}{ {True: ': met', False: ': **missed**', None: ''}[table.met] }."]
+        out += ["", *table.notes] if table.notes else []
+    return "\n".join(out) + "\n"
+
+
 def as_json(table: Table) -> dict[str, object]:
     """Return the table as plain values."""
     return {

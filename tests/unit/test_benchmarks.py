@@ -15,6 +15,8 @@ EVERYTHING = {
     "Funnel event, caller's thread, inside a recording SERVER span (8 attributes; p50 of a call)",
     "Funnel event, caller's thread, outside of a span (8 attributes; p50 of a call)",
     "CPU of the process per delivered event (chunks of 100 with 20 ms between)",
+    "An event on every request: requests per second, 8 connections, one uvicorn worker",
+    "The same: p99 of a request over one connection, with delivery running",
     "Payment webhook until ledger and outbox are on disk (added to the app's verification of the signature)",
     "Masking a record of 10 values × 60 characters, 2 % of them with personal data",
     "Import on top of the OTel SDK",
@@ -24,13 +26,16 @@ EVERYTHING = {
 def test_every_comparison_runs_and_nothing_is_lost_in_it(tmp_path: Path) -> None:
     """A short run of all comparisons ends well, shows a table for each, and every contender delivers all of its events."""
     file = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "benchmarks", "--quick", "--folder", str(tmp_path), "--json", str(file)]
+    page = tmp_path / "RESULTS.md"
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--folder", str(tmp_path)]
+    command += ["--json", str(file), "--results", str(page)]
     run = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=110, check=False)
 
     assert (run.returncode, "LOST" in run.stdout) == (0, False), run.stderr
     tables = json.loads(file.read_text())["tables"]
     assert {table["title"] for table in tables} == EVERYTHING
     assert all(line["median"] > 0 for table in tables for line in table["lines"])
+    assert {line[3:] for line in page.read_text().splitlines() if line.startswith("## ")} == EVERYTHING
 
 
 def test_a_run_leaves_nothing_behind(tmp_path: Path) -> None:
