@@ -1,0 +1,9 @@
+"""For WSGI servers: `gunicorn postercraft.wsgi`."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postercraft.settings")
+
+application = get_wsgi_application()
