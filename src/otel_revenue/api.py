@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from .signals.bound import Binding
 
+_tracking = guard("api.track")  # made once: it holds nothing but its name
+
 
 def bind(
     *,
@@ -81,7 +83,7 @@ def track(name: str, /, **attributes: Any) -> None:
     runtime = active.get()
     if runtime is None:
         return
-    with guard("api.track"):
+    with _tracking:
         if name.startswith("order."):
             raise ValueError("events about money come from Stripe's word alone")
         runtime.track(name, attributes)

@@ -97,20 +97,19 @@ def _walk(
 ) -> list[str]:
     refused: list[str] = []
     for key, value in attributes.items():
-        if value is None:
-            continue
-        apply = rules.get(key)
-        if apply is None:
-            if key != "schema_version":  # ours to say
+        try:
+            apply = rules[key]
+        except KeyError:
+            if value is not None and key != "schema_version":  # ours to say
                 refused.append("undeclared")
             continue
         made = apply(value)
-        if made is None:
+        if made is not None:
+            clean[key], encoded[key] = made
+        elif value is not None:
             refused.append(key)
             clean.pop(key, None)  # nor does what it was to replace stand for it
             encoded.pop(key, None)
-            continue
-        clean[key], encoded[key] = made
     return refused
 
 
