@@ -114,17 +114,17 @@ class Instruments:
             ("otel_revenue.outbox.set_aside", "aside", "{event}", "Events that the far end refuses for good."),
             ("otel_revenue.outbox.oldest_age", "oldest_s", "s", "Age of the oldest waiting event."),
             ("otel_revenue.spool.size", "spool_bytes", "By", "Size of the spool."),
-        ):
-            meter.create_observable_gauge(name, [self._gauge(key)], unit=unit, description=text)
-        meter.create_observable_gauge(
-            "otel_revenue.outbox.unconfirmed",
-            [self._unconfirmed],
             (
                 "otel_revenue.facts.unprotected",
                 "unprotected",
                 "{fact}",
                 "Facts and notes in memory alone: neither the store nor the disk takes them now.",
             ),
+        ):
+            meter.create_observable_gauge(name, [self._gauge(key)], unit=unit, description=text)
+        meter.create_observable_gauge(
+            "otel_revenue.outbox.unconfirmed",
+            [self._unconfirmed],
             unit="{minor_unit}",
             description="Money in the outbox that no far end has acknowledged, in Stripe's minor units, by currency.",
         )
