@@ -273,6 +273,21 @@ class Process:
             },
             "delivery": {"delivered": stats.delivered, "later": stats.later, "set_aside": stats.set_aside},
             "facts_lost": self._kept.lost,
+            "unprotected": self._kept.unprotected,
+        }
+        try:
+            return {**known, **self._read_outbox()}
+        except StoreError:  # away: what this process itself knows is wanted then above all
+            return known
+
+    def _read_outbox(self) -> dict[str, Any]:
+        # With several destinations the worst one counts: it is what keeps events on disk.
+        pending = max((self.store.pending(d.name) for d in self._destinations), key=lambda p: p.waiting)
+        return {
+            "waiting": pending.waiting,
+            "aside": pending.aside,
+            "oldest_s": max(0, time.time_ns() - pending.oldest_ns) // _SECOND if pending.oldest_ns else 0,
+            "unconfirmed": pending.unconfirmed,
         }
 
 
@@ -301,6 +316,9 @@ def _open_database(url: StoreUrl, names: Sequence[str], busy_s: float) -> Store:
 
 def _open_store(plan: Plan, names: Sequence[str], busy_s: float) -> Store:
     """Open the ledger; in memory where the folder cannot be used, which is said."""
+    if plan.database is not None:
+        return _open_database(plan.database, names, busy_s)
+    path = plan.ledger
     if path is None:
         warn_once(
             "store.memory", "otel-revenue: OTEL_REVENUE_STORE is :memory:. What waits is lost when the process ends."
@@ -332,21 +350,6 @@ def _open_store(plan: Plan, names: Sequence[str], busy_s: float) -> Store:
     return store
 
 
-            "unprotected": self._kept.unprotected,
-        }
-        try:
-            return {**known, **self._read_outbox()}
-        except StoreError:  # away: what this process itself knows is wanted then above all
-            return known
-
-    def _read_outbox(self) -> dict[str, Any]:
-        # With several destinations the worst one counts: it is what keeps events on disk.
-        pending = max((self.store.pending(d.name) for d in self._destinations), key=lambda p: p.waiting)
-        return {
-            "waiting": pending.waiting,
-            "aside": pending.aside,
-            "oldest_s": max(0, time.time_ns() - pending.oldest_ns) // _SECOND if pending.oldest_ns else 0,
-            "unconfirmed": pending.unconfirmed,
 def _writable(folder: Path) -> bool:
     """Whether facts can be kept aside there."""
     probe = folder / f"probe-{os.getpid()}-{secrets.token_hex(4)}.new"
@@ -360,9 +363,6 @@ def _writable(folder: Path) -> bool:
 
 
 def _open_spool(folder: Path | None, name: str, **arguments: Any) -> Spool | None:
-    if plan.database is not None:
-        return _open_database(plan.database, names, busy_s)
-    path = plan.ledger
     if folder is None:
         return None
     try:
