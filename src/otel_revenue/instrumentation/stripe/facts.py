@@ -49,6 +49,8 @@ CREATIONS: Final = {
 """POSTs that begin a payment, and the object they answer with."""
 
 
+_CHECKOUTS: Final = frozenset({"checkout.session", "payment_intent", "subscription"})
+
 BEFORE_PAYMENT: Final = 0.5
 """Added to the ranks of what a creation answers: amounts and labels can change until the buyer pays."""
 
@@ -109,6 +111,13 @@ def from_event(
     picked = read(obj, reader, paid=True, **extra)
     found = (_facts(picked, seen=seen),) if picked.aliases else ()
     return Reading(found, kind, problem=picked.problem, ids=ids, traceparent=picked.traceparent)
+
+
+def begins_checkout(answer: object) -> bool:
+    """Tell whether a created object is one that a buyer pays: no invoice of a billing run, and no Session that only saves a card."""
+    body = mapping(answer)
+    name = body.get("object")
+    return isinstance(name, str) and name in _CHECKOUTS and body.get("mode") != "setup"
 
 
 def ids_of_event(event: object) -> tuple[str, ...]:

@@ -81,10 +81,11 @@ class StripeListener:
             settings = self._runtime.settings
             requested = items.from_params(normalise(call.params), settings.sku_from, settings.tier_from, self._clean)
             requested.update({n: {**requested.get(n, {}), **v} for n, v in bound_labels.items()})
+        told = json.loads(answer.body)
         reading = facts.from_answer(
             method,
             path,
-            json.loads(answer.body),
+            told,
             self._reader,
             account=call.account or "",
             now_ns=now_ns,
@@ -95,7 +96,7 @@ class StripeListener:
         for item in reading.facts:
             with guard("stripe.take"):  # one answer may tell of a creation and of its payment: each is taken for itself
                 taken = self._runtime.take(item, bind=bound_labels)
-                if item.created:
+                if item.created and facts.begins_checkout(told):
                     self._announce(item, taken)
         if reading.problem:
             self._runtime.set_aside("api", reading.kind, reading.problem, reading.ids)
@@ -108,7 +109,7 @@ class StripeListener:
         """
         if not item.aliases or (taken is not None and (not taken.new or taken.group is None)):
             return
-        name = next((a for a in item.aliases if a.kind in ("cs", "pi", "in")), item.aliases[0])
+        name = next((a for a in item.aliases if a.kind in ("cs", "pi")), item.aliases[0])
         labels = item.labels if taken is None or taken.group is None else taken.group.labels
         attributes = order.created_attributes(name, labels, self._runtime.settings)
         self._runtime.record("checkout.session_created", attributes, on_server=True)
