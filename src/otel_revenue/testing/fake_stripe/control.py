@@ -12,7 +12,7 @@ The routes under `/_fake/`: what `FakeStripe` can do, for other processes. JSON 
 | `dispute`         | `payment`, `amount`, `reason`, `inquiry`                   | `{"dispute"}` |
 | `close_dispute`   | `dispute`, `won`                                           | `{"closed"}` |
 | `open_link`       | `payment_link`                                             | `{"session"}` |
-| `endpoints`       | `url`, `secret`, `events`, `api_version`, `connect`        | `{"url", "events"}` |
+| `endpoints`       | `url`, `secret`, `events`, `api_version`, `connect`, `thin` | `{"url", "events"}` |
 | `webhooks`        | fields of `Behaviour`, e.g. `{"duplicates": 2}`            | the whole behaviour |
 | `release`         |                                                            | `{"released": number}` of held deliveries |
 | `drain`           | `timeout` in seconds (10)                                  | `{"drained": true}` when all is delivered |
@@ -148,9 +148,12 @@ def endpoints(
     events: list[str] = ["*"],  # noqa: B006 - never changed
     api_version: str = "",
     connect: bool = False,
+    thin: bool = False,
 ) -> Obj:
     """Send events to a URL."""
-    added = fake.add_endpoint(url, secret=secret, events=events, api_version=api_version or None, connect=connect)
+    added = fake.add_endpoint(
+        url, secret=secret, events=events, api_version=api_version or None, connect=connect, thin=thin
+    )
     return {"url": added.url, "events": list(added.events)}
 
 

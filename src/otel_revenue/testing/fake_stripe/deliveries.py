@@ -36,6 +36,7 @@ class Endpoint:
         api_version: of the payloads; None for the account's.
         connect: True for events of connected accounts, False for the account's own.
         collected: deliveries are signed and kept in the record, and go nowhere.
+        thin: gets thin events (API v2) instead of events with their object.
     """
 
     url: str
@@ -44,6 +45,7 @@ class Endpoint:
     api_version: str | None = None
     connect: bool = False
     collected: bool = False
+    thin: bool = False
 
     def wants(self, event: Obj) -> bool:
         """Whether *event* goes there."""
@@ -198,7 +200,9 @@ def rendered(world: World, event: Obj, version: str | None) -> Obj:
     return shown
 
 
-def endpoint(url: str, secret: str, events: Iterable[str], api_version: str | None, *, connect: bool) -> Endpoint:
+def endpoint(
+    url: str, secret: str, events: Iterable[str], api_version: str | None, *, connect: bool, thin: bool = False
+) -> Endpoint:
     """
     Return a checked endpoint.
 
@@ -207,10 +211,12 @@ def endpoint(url: str, secret: str, events: Iterable[str], api_version: str | No
     """
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise ValueError("an endpoint needs an http or https URL")
-    return replace(collected(url, secret, events, api_version, connect=connect), collected=False)
+    return replace(collected(url, secret, events, api_version, connect=connect, thin=thin), collected=False)
 
 
-def collected(name: str, secret: str, events: Iterable[str], api_version: str | None, *, connect: bool) -> Endpoint:
+def collected(
+    name: str, secret: str, events: Iterable[str], api_version: str | None, *, connect: bool, thin: bool = False
+) -> Endpoint:
     """
     Return an endpoint that is never posted to.
 
@@ -220,4 +226,4 @@ def collected(name: str, secret: str, events: Iterable[str], api_version: str | 
     if not secret.startswith("whsec_"):
         raise ValueError("an endpoint's secret begins with whsec_")
     named = (events,) if isinstance(events, str) else tuple(events)
-    return Endpoint(name, secret, named, api_version, connect, collected=True)
+    return Endpoint(name, secret, named, api_version, connect, collected=True, thin=thin)

@@ -115,6 +115,7 @@ class FakeStripe(Buyers):
         events: Iterable[str] = ("*",),
         api_version: str | None = None,
         connect: bool = False,
+        thin: bool = False,
     ) -> Endpoint:
         """
         Send events to *url* from now on.
@@ -125,11 +126,12 @@ class FakeStripe(Buyers):
             events: names of event types, or `("*",)`.
             api_version: of the payloads, e.g. "2022-11-15" for the shapes before 2025-03-31; None for the account's.
             connect: True for the events of connected accounts, which other endpoints do not get.
+            thin: True for thin events (API v2): `v1.<type>`, with the object's id instead of the object.
 
         Raises:
             ValueError: the URL or the secret is malformed.
         """
-        added = endpoint(url, secret, events, api_version, connect=connect)
+        added = endpoint(url, secret, events, api_version, connect=connect, thin=thin)
         self.webhooks.add(added)
         return added
 
@@ -141,6 +143,7 @@ class FakeStripe(Buyers):
         events: Iterable[str] = ("*",),
         api_version: str | None = None,
         connect: bool = False,
+        thin: bool = False,
     ) -> Endpoint:
         """
         Sign events from now on and keep them in `deliveries`, without sending them anywhere.
@@ -151,7 +154,7 @@ class FakeStripe(Buyers):
         Raises:
             ValueError: the secret is malformed.
         """
-        added = collected(name, secret, events, api_version, connect=connect)
+        added = collected(name, secret, events, api_version, connect=connect, thin=thin)
         self.webhooks.add(added)
         return added
 

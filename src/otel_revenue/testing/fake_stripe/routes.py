@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from . import answers, billing_api, catalogue, checkout, disputes, links, payments, sessions, setups, upkeep
+from . import answers, billing_api, catalogue, checkout, disputes, links, payments, sessions, setups, thin, upkeep
 from . import params as read
 from .allowed import ROUTES
 from .failure import invalid
@@ -227,6 +227,7 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "GET /v1/invoice_payments/{}": _retrieve("invoice_payment"),
     "GET /v1/events": _events,
     "GET /v1/events/{}": _event,
+    "GET /v2/core/events/{}": thin.retrieve,
 }
 # The private endpoints that the Stripe CLI uses take what they are given.
 _ANY: Final = ("POST /v1/payment_pages/{}/confirm",)

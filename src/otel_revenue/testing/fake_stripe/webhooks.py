@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from . import thin
 from .deliveries import Behaviour, Delivery, Endpoint, payload, rendered, sign
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ class Webhooks:
                 lanes = [lane for lane in self._lanes if lane.endpoint.wants(event)]
             event["pending_webhooks"] = len(lanes)
             for lane in lanes:
-                body = payload(rendered(world, event, lane.endpoint.api_version))
+                shown = rendered(world, event, lane.endpoint.api_version)
+                body = payload(thin.event(shown) if lane.endpoint.thin else shown)
                 with self._lock:
                     self._queue(lane, event, body)
 
