@@ -179,6 +179,32 @@ class Settings:
         shape="true or false",
         example="true",
     )
+    stripe_lookup: bool = setting(
+        "OTEL_REVENUE_STRIPE_LOOKUP",
+        default=False,
+        parse=shapes.flag,
+        meaning="Whether Stripe's API is asked, beside the requests, for what webhooks leave open: line items, the invoice or "
+        "Session of a payment on hold, the object of a thin event. See [lookup.md](lookup.md).",
+        shape="true or false",
+        example="true",
+    )
+    stripe_lookup_rate: float = setting(
+        "OTEL_REVENUE_STRIPE_LOOKUP_RATE",
+        default=2.0,
+        parse=shapes.seconds(0.1, 50),
+        meaning="How many look-ups a second each process makes at most.",
+        shape="a number from 0.1 to 50",
+        example="2",
+    )
+    stripe_lookup_hold: float = setting(
+        "OTEL_REVENUE_STRIPE_LOOKUP_HOLD",
+        default=5.0,
+        parse=shapes.seconds(0, 60),
+        meaning="Seconds for which a payment that could be recorded waits for its line items, with the look-up on; 0: it never "
+        "waits for them.",
+        shape="seconds from 0 to 60",
+        example="5",
+    )
     event_signal: str = setting(
         "OTEL_REVENUE_EVENT_SIGNAL",
         default="logs/dup",

@@ -44,6 +44,9 @@ VALUES = {
     "enrich_hold": {"good": SECONDS["good"], "bad": [*SECONDS["bad"], "3601"]},
     "emit_zero": FLAGS,
     "metadata_injection": FLAGS,
+    "stripe_lookup": FLAGS,
+    "stripe_lookup_rate": {"good": [("0.1", 0.1), ("2", 2.0), ("50", 50.0)], "bad": ["0", "51", "-1", "fast", "nan"]},
+    "stripe_lookup_hold": {"good": SECONDS["good"], "bad": [*SECONDS["bad"], "61"]},
     "order_id_from": {
         "good": [
             ("metadata.order_id", ("metadata.order_id",)),

@@ -13,10 +13,12 @@ from otel_revenue import config
 from otel_revenue._guard import guard, logger
 from otel_revenue.runtime import Runtime, active
 from otel_revenue.runtime.plan import make_plan
+from otel_revenue.signals.record import clean_id
 from otel_revenue.version import __version__
 
 from .stripe import hooks, joins, order, versions
 from .stripe.listener import StripeListener
+from .stripe.lookup.parts import LookupOf
 from .web import Servers
 
 if TYPE_CHECKING:
@@ -85,18 +87,20 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
         plan = make_plan(settings, os.environ, traces, logger_provider)
         for problem in plan.problems:
             logger.warning("otel-revenue: %s", problem)
+        lookup = LookupOf(settings, clean_id, lambda: runtime) if settings.stripe_lookup else None
         runtime = Runtime(
             settings,
             plan,
-            joins.rules(settings.hold, settings.enrich_hold),
+            joins.rules(settings.hold, settings.enrich_hold, settings.stripe_lookup_hold if lookup else 0),
             lambda payment: order.paid_attributes(payment, settings),
             tracer_provider=traces,
             meter_provider=meter_provider or metrics.get_meter_provider(),
             version=__version__,
+            beside=None if lookup is None else lookup.open,
         )
         self._runtime = runtime
         active.set_(runtime)
-        self._hooks = hooks.install(StripeListener(runtime), tracer=runtime.tracer)
+        self._hooks = hooks.install(StripeListener(runtime, lookup), tracer=runtime.tracer)
         self._servers = Servers(runtime.start, runtime.wind_down)
         self._servers.install()
         logger.info("otel-revenue %s: %s; %s", __version__, plan.summary, support.text)

@@ -35,6 +35,9 @@ class Rules:
         hold_ns: how long an uncertain payment waits.
         enrich_ns: how long a certain but poor one waits.
         awaited: labels for which a poor one waits, even where its creation went through us.
+        wanted: labels of which one is fetched for a certain payment that has none of them.
+        wanted_of: the kind of the id by which they are fetched.
+        wanted_ns: how long a certain payment waits for them; 0: nobody fetches them.
     """
 
     canonical: tuple[str, ...]
@@ -43,6 +46,9 @@ class Rules:
     hold_ns: int
     enrich_ns: int
     awaited: tuple[str, ...] = ()
+    wanted: tuple[str, ...] = ()
+    wanted_of: str = ""
+    wanted_ns: int = 0
 
 
 class Verdict(enum.Enum):
@@ -192,12 +198,21 @@ def verdict(group: Group, twin: Group | None, rules: Rules, now_ns: int) -> tupl
     known = {name for g in both for name in g.labels}
     if certainty is Certainty.POOR and any(g.settled for g in both) and known.issuperset(rules.awaited):
         certainty = Certainty.CERTAIN
-    if certainty is Certainty.CERTAIN:
-        return Verdict.RECORD, 0
     wait = rules.enrich_ns if certainty is Certainty.POOR else rules.hold_ns
+    if certainty is Certainty.CERTAIN:
+        wait = rules.wanted_ns if lacks_wanted(both, rules) else 0
+    if not wait and certainty is Certainty.CERTAIN:
+        return Verdict.RECORD, 0
     due = min((g.due_ns for g in both if g.due_ns), default=now_ns + wait)
     due = min(due, now_ns + wait)
     return (Verdict.RECORD, 0) if due <= now_ns else (Verdict.HOLD, due)
+
+
+def lacks_wanted(both: Sequence[Group], rules: Rules) -> bool:
+    """Say whether a group (and its twin) has none of the labels that are fetched, and the id by which that can be done."""
+    return not any(name in g.labels for g in both for name in rules.wanted) and any(
+        _ids(g.aliases, rules.wanted_of) for g in both
+    )
 
 
 def _counted(group: Group, rules: Rules) -> tuple[Evidence, ...]:

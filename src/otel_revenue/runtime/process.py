@@ -12,9 +12,9 @@ import contextlib
 import os
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from otel_revenue._guard import logger, warn_once
+from otel_revenue._guard import guard, logger, warn_once
 from otel_revenue.delivery import destinations
 from otel_revenue.delivery.sdk import Sdk
 from otel_revenue.delivery.spool import Spool
@@ -48,12 +48,27 @@ if TYPE_CHECKING:
 _SECOND: Final = 10**9
 _TIDY_NS: Final = 600 * _SECOND
 _GAUGES_S: Final = 1.0
+_BESIDE_S: Final = 0.2
+"""What runs beside the worker may hang in somebody else's network; what it has to do is on disk."""
 SCOPE: Final = "otel_revenue"
 KEPT: Final = "facts"
 """The folder of what the store could not take."""
 
 _inherited: list[Process] = []
 """What a forked child got from its parent: neither used nor closed, since SQLite's file locks are the parent's."""
+
+
+class Beside(Protocol):
+    """What an instrumentation runs beside the worker, in a thread of its own."""
+
+    def wake(self) -> None:
+        """Say that payments are on hold, or that the process begins; starts the thread where it does not run yet. Never waits."""
+
+    def stop(self, timeout_s: float) -> None:
+        """End the thread; wait no longer than the bound in seconds."""
+
+    def abandon(self) -> None:
+        """In a forked child: let go of the parent's files."""
 
 
 class Process:
@@ -64,9 +79,19 @@ class Process:
         settings, plan, rules: see `Runtime`.
         release: records payments whose hold is over at the time it is given (ns).
         retake: joins facts that were kept aside.
+        beside: opens what runs beside the worker; None for nothing.
     """
 
-    def __init__(self, settings: Settings, plan: Plan, rules: Rules, *, release: Release, retake: Retake) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        plan: Plan,
+        rules: Rules,
+        *,
+        release: Release,
+        retake: Retake,
+        beside: Callable[[Process], Beside] | None = None,
+    ) -> None:
         self.pid = os.getpid()
         self._settings = settings
         self._release = release
@@ -76,8 +101,8 @@ class Process:
         names = [d.name for d in self._destinations]
         self.store = _open_store(plan, names, settings.store_busy)
         self.ledger = Ledger(self.store, rules)
-        folder = plan.folder if self.store.durable else None
-        token = f"{self.pid}-{secrets.token_hex(4)}"
+        self._folder = folder = plan.folder if self.store.durable else None
+        self._token = token = f"{self.pid}-{secrets.token_hex(4)}"
         self._spool = _open_spool(
             folder,
             "spool",
@@ -104,6 +129,7 @@ class Process:
         self._running = False
         self._tidy_ns = 0
         self._gauges: tuple[float, dict[str, Any]] = (-_GAUGES_S, {})
+        self.beside = None if beside is None else beside(self)
 
     # -- from the application's threads -------------------------------------------------------------------------------
 
@@ -112,6 +138,8 @@ class Process:
         if not self._running:
             self._worker.start()
             self._running = True
+            if self.beside is not None:
+                self.beside.wake()
         self._worker.wake()
 
     def append(self, event_id: str, name: str, record: bytes, now_ns: int) -> None:
@@ -137,6 +165,29 @@ class Process:
         self._kept.facts(facts)
         self.wake()
 
+    def take(self, facts: Facts) -> None:
+        """Take facts that came outside of a request; kept aside where the store cannot take them."""
+        try:
+            self._retake(self, facts)
+        except StoreError:
+            self.keep(facts)
+        self.wake()
+
+    def open_queue(self, name: str, reader: str) -> Spool | None:
+        """Return a queue of frames beside the ledger, synced at each append; None where there is no folder."""
+        return _open_spool(
+            self._folder,
+            name,
+            token=self._token,
+            readers=(reader,),
+            max_bytes=self._settings.store_max_bytes,
+            fsync=True,
+        )
+
+    def beside_path(self, name: str) -> Path | None:
+        """Return the path of a file beside the ledger; None where there is no folder."""
+        return None if self._folder is None else self._folder / name
+
     def note(self, source: str, kind: str, reason: str, ids: Sequence[str]) -> None:
         """Write down what could not be read."""
         warn_once(
@@ -161,6 +212,9 @@ class Process:
     def stop(self, timeout_s: float) -> None:
         """Flush within a bound, end the thread, close everything."""
         self._worker.stop(timeout_s)
+        if self.beside is not None:
+            with guard("beside.stop"):
+                self.beside.stop(min(timeout_s, _BESIDE_S))
         self._kept.close()
         if self._spool is not None:
             self._spool.close()
@@ -176,19 +230,11 @@ class Process:
         if isinstance(self.store, SqliteStore):
             self.store.after_fork()
 
-    def before_fork(self) -> None:
-        """In the parent: let go of what a child must not have."""
-        if isinstance(self.store, SqliteStore):
-            self.store.before_fork()
-
-    def after_fork(self) -> None:
-        """In the parent, when it has forked."""
-        if isinstance(self.store, SqliteStore):
-            self.store.after_fork()
-
     def abandon(self) -> None:
         """In a forked child: let go of the parent's files without touching its locks."""
         self._kept.abandon()
+        if self.beside is not None:
+            self.beside.abandon()
         if self._spool is not None:
             self._spool.abandon()
         _inherited.append(self)
@@ -213,6 +259,8 @@ class Process:
         if due and due <= now_ns:
             self._release(self, now_ns)
             due = self.store.next_due_ns()
+        if due and self.beside is not None:
+            self.beside.wake()
         return due or None
 
     def _tidy(self, now_ns: int) -> int | None:

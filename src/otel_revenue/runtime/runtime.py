@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from otel_revenue.ledger.model import Facts, Labels, Payment
 
     from .plan import Plan
-    from .process import Process
+    from .process import Beside, Process
 
     Describe = Callable[[Payment], dict[str, Any]]
 
@@ -55,6 +55,7 @@ class Runtime:
         rules: how facts are joined.
         describe: turns a payment into the attributes of `order.paid`.
         tracer_provider, meter_provider: the application's.
+        beside: opens what an instrumentation runs beside the worker, for each process; None for nothing.
     """
 
     def __init__(
@@ -67,7 +68,9 @@ class Runtime:
         tracer_provider: TracerProvider,
         meter_provider: MeterProvider,
         version: str,
+        beside: Callable[[Process], Beside] | None = None,
     ) -> None:
+        self._open_beside = beside
         self.settings = settings
         self.plan = plan
         self._rules = rules
@@ -178,9 +181,18 @@ class Runtime:
 
                 self._watch()
                 self._process = Process(
-                    self.settings, self.plan, self._rules, release=self._release, retake=self._retake
+                    self.settings,
+                    self.plan,
+                    self._rules,
+                    release=self._release,
+                    retake=self._retake,
+                    beside=self._open_beside,
                 )
             return self._process
+
+    def beside(self) -> Beside | None:
+        """Return what runs beside the worker of this process, None for nothing."""
+        return self._open().beside
 
     # -- events -----------------------------------------------------------------------------------------------------
 

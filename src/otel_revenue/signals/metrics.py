@@ -91,6 +91,11 @@ class Instruments:
             unit="{call}",
             description="Stripe calls by what became of the trace context in their metadata.",
         )
+        self.lookups = meter.create_counter(
+            "otel_revenue.lookups",
+            unit="{question}",
+            description="Questions put to Stripe's API by the look-up, by question and outcome.",
+        )
         meter.create_observable_counter(
             "otel_revenue.failures",
             [self._failures],

@@ -38,6 +38,7 @@ def test_the_table_of_metrics_is_that_of_the_code() -> None:
     instruments.refused.add(1, {"attribute": "undeclared"})
     instruments.unread.add(1, {"source": "webhook", "kind": "invoice", "reason": "amount_missing"})
     instruments.injection.add(1, {"reason": "injected"})
+    instruments.lookups.add(1, {"question": "line_items", "outcome": "told"})
     for counter in (instruments.late_joins, instruments.disagreed, instruments.fallback):
         counter.add(1)
     _guard.failures["step"] += 1

@@ -74,6 +74,7 @@ class ApiCall:
         idempotency_key_given: the application chose the key itself.
         api_version: Stripe's API version that is asked for, "" when the account's default is.
         server: base address, as `https://api.stripe.com`.
+        requestor: the library's own object that makes the call; holds the secret key.
     """
 
     method: str
@@ -84,6 +85,7 @@ class ApiCall:
     idempotency_key_given: bool = False
     api_version: str = ""
     server: str = ""
+    requestor: object = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ def read_call(requestor: object, args: tuple[Any, ...], kwargs: Mapping[str, Any
         idempotency_key_given=idempotency_key_given(options),
         api_version=str(version),
         server=str(server or ""),
+        requestor=requestor,
     )
 
 

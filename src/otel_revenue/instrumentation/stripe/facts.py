@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_revenue.ledger.model import Facts, Labels, merge_labels
 
-from . import objects
+from . import objects, thin_events
 from .picked import Picked, Reader, id_of, mapping, put_common, seconds_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from .thin_events import Thin
 
 _PAID_EVENTS: Final[dict[str, tuple[str, Callable[..., Picked]]]] = {
     "checkout.session.completed": ("checkout.session", objects.session),
@@ -36,6 +38,8 @@ _READERS: Final[dict[str, Callable[..., Picked]]] = {
     "charge": objects.charge,
     "invoice": objects.invoice,
 }
+
+_LOOKED_UP: Final = {**_READERS, "invoice_payment": objects.invoice_payment}
 
 _SECOND: Final = 10**9
 
@@ -67,6 +71,7 @@ class Reading:
             labels, without evidence.
         ids: ids of the event and the object, as far as they are well-formed.
         traceparent: of the request that led to this payment, as the signed body says.
+        thin: set for a thin event that speaks of money: its object has to be fetched.
     """
 
     facts: tuple[Facts, ...] = ()
@@ -74,6 +79,7 @@ class Reading:
     problem: str = ""
     ids: tuple[str, ...] = ()
     traceparent: str = ""
+    thin: Thin | None = None
 
 
 def from_event(
@@ -89,6 +95,10 @@ def from_event(
         seen: trace context of the request that brought the event.
     """
     body = mapping(event)
+    if body.get("object") == thin_events.OBJECT:
+        kinds = {kind: name for kind, (name, _) in _PAID_EVENTS.items()}
+        named, problem, ids, thin = thin_events.read(body, kinds, now_ns=now_ns, seen=seen)
+        return Reading(kind=named, problem=problem, ids=ids, thin=thin)
     kind = body.get("type")
     if not isinstance(kind, str) or kind not in _PAID_EVENTS:
         return Reading()
@@ -113,6 +123,22 @@ def from_event(
     return Reading(found, kind, problem=picked.problem, ids=ids, traceparent=picked.traceparent)
 
 
+def object_of(kind: str) -> str:
+    """Return the name of the object that an event of this type (one that speaks of money) is about."""
+    return _PAID_EVENTS[kind][0]
+
+
+def looked_up(obj: object, reader: Reader) -> Facts | None:
+    """Return the facts of an object that was asked for, about a payment of which a verified webhook had told; None for no such object."""
+    body = mapping(obj)
+    name = body.get("object")
+    read = _LOOKED_UP.get(name) if isinstance(name, str) else None
+    if read is None:
+        return None
+    picked = read(body, reader, paid=True)
+    return _facts(picked) if picked.aliases else None
+
+
 def begins_checkout(answer: object) -> bool:
     """Tell whether a created object is one that a buyer pays: no invoice of a billing run, and no Session that only saves a card."""
     body = mapping(answer)
@@ -123,7 +149,8 @@ def begins_checkout(answer: object) -> bool:
 def ids_of_event(event: object) -> tuple[str, ...]:
     """Return the well-formed ids of an event and of its object."""
     body = mapping(event)
-    return tuple(i for i in (id_of(body), id_of(mapping(body.get("data")).get("object"))) if i)
+    about = mapping(body.get("data")).get("object") or body.get("related_object")
+    return tuple(i for i in (id_of(body), id_of(about)) if i)
 
 
 def from_answer(

@@ -29,7 +29,7 @@ import wrapt
 from otel_revenue._guard import guard, warn_once
 
 from .calls import ApiAnswer, ApiCall
-from .observed import Observed
+from .observed import Observed, ours
 from .versions import Support, installed_version, support
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class Hooks:
         @functools.wraps(original)
         def request_raw(requestor: object, *args: Any, **kwargs: Any) -> object:
             call = _bound(original, requestor, type(requestor))
-            if not self.active:
+            if not self.active or ours.get():
                 return call(*args, **kwargs)
             observed = Observed(self._listener, self._tracer, requestor, args, kwargs)
             try:

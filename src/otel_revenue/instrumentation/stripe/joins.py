@@ -10,7 +10,11 @@ from otel_revenue.ledger.join import Rules
 _SECOND: Final = 10**9
 
 
-def rules(hold_s: float, enrich_hold_s: float) -> Rules:
+LOOKED_UP: Final = "looked_up"
+"""Label that says: the line items were asked for, and there will be none."""
+
+
+def rules(hold_s: float, enrich_hold_s: float, lookup_hold_s: float = 0.0) -> Rules:
     """
     Return the rules for Stripe's objects: `cs` Checkout Sessions, `pi` PaymentIntents, `ch` charges, `in` invoices.
 
@@ -20,6 +24,7 @@ def rules(hold_s: float, enrich_hold_s: float) -> Rules:
     Args:
         hold_s: how long an uncertain payment waits, in seconds.
         enrich_hold_s: how long a certain but poor one waits, in seconds.
+        lookup_hold_s: how long one that could be recorded waits for its line items, in seconds; 0 where nobody asks for them.
     """
     return Rules(
         canonical=("in", "pi", "ch", "cs"),
@@ -28,4 +33,7 @@ def rules(hold_s: float, enrich_hold_s: float) -> Rules:
         hold_ns=int(hold_s * _SECOND),
         enrich_ns=int(enrich_hold_s * _SECOND),
         awaited=("country",),
+        wanted=("item_count", LOOKED_UP),
+        wanted_of="cs",
+        wanted_ns=int(lookup_hold_s * _SECOND),
     )

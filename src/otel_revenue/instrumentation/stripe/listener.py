@@ -16,8 +16,8 @@ from otel_revenue.signals import bound, spans
 
 from . import facts, items, order
 from .metadata import inject
-from .objects import Reader
 from .params import normalise
+from .readers import reader_factory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
 
     from .facts import Reading
     from .hooks import ApiAnswer, ApiCall
+    from .lookup.parts import LookupOf
 
 MAX_BODY: Final = 1024 * 1024
 """Stripe's events stay far below; a larger body is noted and not parsed on the request path."""
 
 
 class StripeListener:
-    """Listens to the hooks on behalf of a runtime."""
+    """
+    Listens to the hooks on behalf of a runtime.
 
-    def __init__(self, runtime: Runtime) -> None:
+    Args:
+        runtime: the running parts.
+        lookup: what asks Stripe beside the requests; None where nothing does.
+    """
+
+    def __init__(self, runtime: Runtime, lookup: LookupOf | None = None) -> None:
         self._runtime = runtime
-        settings = runtime.settings
-        self._keys = {
-            name: tuple(source[len("metadata.") :] for source in sources if source.startswith("metadata."))
-            for name, sources in (
-                ("order_id", settings.order_id_from),
-                ("tier", settings.tier_from),
-                ("country", settings.country_from),
-            )
-        }
+        self._lookup = lookup
+        self._reader = reader_factory(runtime.settings, self._clean)
 
     # -- calls of Stripe's API --------------------------------------------------------------------------------------
 
@@ -67,6 +67,9 @@ class StripeListener:
 
     def after_call(self, call: ApiCall, answer: ApiAnswer) -> None:
         """Take facts from an answer: a creation, or something that says paid about what we saw created."""
+        if self._lookup is not None and answer.status == 200:
+            with guard("stripe.lookup"):
+                self._lookup.clients.remember(call)
         method = call.method.upper()
         path = call.url.split("?", 1)[0]
         if answer.status != 200 or answer.body is None or not _speaks_of_payments(path) or len(answer.body) > MAX_BODY:
@@ -135,6 +138,8 @@ class StripeListener:
             # A failure of our own: nobody knows what it was about, so it must at least be known by its ids.
             self._runtime.set_aside(source, "other", f"failed_{type(error).__name__}", facts.ids_of_event(payload))
             raise
+        if reading.thin is not None and self._lookup is not None and self._lookup.fetch_later(reading.thin):
+            return
         if reading.problem:
             self._runtime.set_aside(source, reading.kind, reading.problem, reading.ids)
         bound_labels = self._bound_labels()
@@ -160,12 +165,6 @@ class StripeListener:
         with guard("stripe.trace"):
             return spans.request_ids(self._runtime.servers)
         return 0, 0, 0
-
-    def _reader(self, *, account: str, at_ns: int, livemode: bool | None) -> Reader:
-        settings = self._runtime.settings
-        return Reader(
-            account, at_ns, livemode, settings.emit_zero, self._keys, settings.sku_from, settings.tier_from, self._clean
-        )
 
     def _clean(self, text: str) -> str | None:
         return self._runtime.clean_text(text)

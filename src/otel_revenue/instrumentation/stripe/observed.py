@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import baggage, trace
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
     from .hooks import Listener
+
+ours: ContextVar[bool] = ContextVar("otel_revenue_ours", default=False)
+"""True around a call that we make ourselves: it is none of the application's, and is not observed."""
 
 
 class Observed:

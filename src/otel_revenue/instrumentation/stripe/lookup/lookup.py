@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The thread that asks.
+
+One of its own: the application's HTTP client may hang for as long as its timeout is, and delivery must not. A payment on
+hold is recorded by the worker when its time is over, whatever happens here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from otel_revenue._guard import guard, logger, warn_once
+from otel_revenue.errors import StoreError
+from otel_revenue.instrumentation.stripe import facts
+from otel_revenue.instrumentation.stripe.picked import mapping
+
+from . import answers, questions
+from .ask import Answer, Outcome, ask
+from .pacing import Backoff, Bucket, Turns
+from .turn import Turn
+from .waiting import READER, Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_revenue.config import Settings
+    from otel_revenue.instrumentation.stripe.picked import Reader
+    from otel_revenue.instrumentation.stripe.thin_events import Thin
+    from otel_revenue.runtime.process import Process
+    from otel_revenue.signals.metrics import Instruments
+
+    from .clients import Client, Clients
+    from .questions import Question
+
+_IDLE_S: Final = 5.0
+_EVER_NS: Final = 2**63 - 1
+_MOST: Final = 200
+"""Payments on hold that are looked at, those that are due first."""
+_PATIENCE_S: Final = 2.0
+_THIN_TRIES: Final = 8
+
+
+class Lookup:
+    """
+    Asks Stripe about the payments on hold in the store of one process, and fetches the objects of its thin events.
+
+    Args:
+        process: what belongs to this process.
+        clients: whose settings to ask with.
+        settings: the checked settings.
+        make_reader: returns a `Reader` for account, time and mode.
+        instruments: where it is counted.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        clients: Clients,
+        settings: Settings,
+        make_reader: Callable[..., Reader],
+        instruments: Callable[[], Instruments],
+    ) -> None:
+        self._process = process
+        self._clients = clients
+        self._settings = settings
+        self._make_reader = make_reader
+        self._instruments = instruments
+        self._waiting = Waiting(process.open_queue("thin", READER))
+        self._turn = Turn(process.beside_path("lookup.lock"))
+        self._bucket = Bucket(settings.stripe_lookup_rate)
+        self._backoff = Backoff()
+        # The webhook that settles a payment is under way, as a rule; where the holds are short, so is the patience.
+        patience_s = min(_PATIENCE_S, settings.enrich_hold / 4)
+        self._holds: Turns[Question] = Turns(patience_s)
+        self._thin: Turns[int] = Turns(1.0, times=None)
+        self._denied: set[tuple[str, str, str]] = set()
+        self._wake = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+
+    # -- from any thread ----------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Say that there is something to ask; starts the thread where it does not run yet."""
+        with self._starting:
+            if self._thread is None and not self._stopping:
+                thread = threading.Thread(target=self._run, name="otel-revenue-lookup", daemon=True)
+                thread.start()
+                self._thread = thread
+        self._wake.set()
+
+    def fetch_later(self, thin: Thin) -> bool:
+        """Keep a thin event until its object is fetched; returns whether there was room."""
+        kept = self._waiting.add(thin)
+        self.wake()
+        return kept
+
+    def stop(self, timeout_s: float) -> None:
+        """End the thread; a call that hangs is not waited for longer than the bound, and its answer is not taken."""
+        self._stopping = True
+        self._wake.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout_s)
+        self._turn.give()
+        self._waiting.close()
+
+    def abandon(self) -> None:
+        """In a forked child: let go of the parent's files."""
+        self._stopping = True
+        self._turn.give()
+        self._waiting.abandon()
+
+    # -- the thread ---------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            pause_s = _IDLE_S
+            with guard("stripe.lookup"):
+                pause_s = self._pass()
+            self._wake.wait(pause_s)
+
+    def _pass(self) -> float:
+        """Ask what is due, a second's worth of questions at most; returns how long to wait for the next pass."""
+        waits = [_IDLE_S]
+        most = max(1, int(self._settings.stripe_lookup_rate))
+        waits += [self._some(self._ask_holds, most), self._some(self._ask_thin, most)]
+        return max(0.01, min(waits), self._backoff.left_s(time.monotonic()))
+
+    def _some(self, ask_some: Callable[[int], float], most: int) -> float:
+        try:
+            return ask_some(most)
+        except StoreError:  # nobody's fault but the store's
+            return 1.0
+
+    def _ask_holds(self, most: int) -> float:
+        if not self._turn.take():
+            return _IDLE_S
+        wait_s = self._ask_open(most)
+        if self._clients.find("", livemode=None) is None:
+            self._turn.give()  # a process that has a key may do better
+        return wait_s
+
+    def _ask_open(self, most: int) -> float:
+        wait_s, asked = _IDLE_S, 0
+        open_questions = self._open_questions()
+        self._holds.keep_only(open_questions)
+        for question in open_questions:
+            due_s = self._holds.due_in_s(question, time.monotonic(), at_once=question.topic == questions.ITEMS)
+            if due_s is None:
+                continue
+            if due_s > 0 or asked >= most:
+                wait_s = min(wait_s, due_s)
+                continue
+            if not self._may_ask():
+                break
+            asked += 1
+            self._settle(question)
+        return wait_s
+
+    def _open_questions(self) -> list[Question]:
+        """Return what payments on hold raise, those that are due first: derived from the ledger, so that it survives a restart."""
+        if not self._process.store.next_due_ns():
+            return []
+        with self._process.store.transaction() as tx:
+            pairs = [(g, tx.group(g.twin) if g.twin else None) for g in tx.due_groups(_EVER_NS, _MOST)]
+        found = (questions.raised(group, twin) for group, twin in pairs)
+        return list(dict.fromkeys(q for q in found if q is not None))
+
+    def _settle(self, question: Question) -> None:
+        """Ask about one payment, and take what is told."""
+        client = self._client(question)
+        answer = None if client is None else self._ask(client, question)
+        self._holds.put(question, time.monotonic())
+        if self._stopping:
+            return
+        reader = self._make_reader(account=question.account, at_ns=question.at_ns, livemode=question.livemode)
+        if answer is not None and answer.outcome is Outcome.TOLD:
+            if question.topic == questions.ITEMS:
+                told = [answers.items(question, answer.body, reader)]
+            else:
+                told = answers.told(question, answer.body, reader)
+            for item in told:
+                self._process.take(item)
+        elif question.topic == questions.ITEMS and (answer is None or answer.outcome is not Outcome.LATER):
+            self._process.take(answers.nothing(question, "unanswered"))  # nothing will come: it waits no longer
+
+    def _ask_thin(self, most: int) -> float:
+        wait_s, asked = _IDLE_S, 0
+        for number, thin in self._waiting.open():
+            due_s = self._thin.due_in_s(number, time.monotonic(), at_once=True) or 0.0
+            if due_s > 0 or asked >= most:
+                wait_s = min(wait_s, due_s)
+                continue
+            if not self._may_ask():
+                break
+            asked += 1
+            self._fetch(number, thin)
+        return wait_s
+
+    def _fetch(self, number: int, thin: Thin) -> None:
+        question = questions.of_thin(thin)
+        client = self._client(question)
+        answer = None if client is None else self._ask(client, question, facts.object_of(thin.kind))
+        if self._stopping:
+            return
+        if answer is None or answer.outcome in (Outcome.LATER, Outcome.DENIED):
+            if self._thin.put(number, time.monotonic()) >= _THIN_TRIES and answer is not None:
+                self._thin.keep_only([])
+                self._waiting.put_back(number)
+            return
+        problem = "thin_event_gone"
+        if answer.outcome is Outcome.TOLD:
+            problem = self._take_fetched(thin, answer.body)
+        if problem:
+            ids = tuple(i for i in (thin.event_id, thin.object_id) if i)
+            self._instruments().unread.add(1, {"source": "lookup", "kind": thin.kind, "reason": problem})
+            self._process.note("lookup", thin.kind, problem, ids)
+        self._thin.keep_only([n for n, _ in self._waiting.open() if n != number])
+        self._waiting.done(number)
+
+    def _take_fetched(self, thin: Thin, obj: object) -> str:
+        """Take what the object of a thin event tells; returns the problem, "" for none."""
+        if mapping(obj).get("id") != thin.object_id:
+            return "object_missing"
+        reading = facts.from_event(thin.with_object(obj), self._make_reader, now_ns=thin.at_ns, seen=thin.seen)
+        for item in reading.facts:
+            self._process.take(item)
+        return reading.problem
+
+    # -- one call -----------------------------------------------------------------------------------------------------
+
+    def _may_ask(self) -> bool:
+        """Wait for a token; says whether a call may be made."""
+        while not self._stopping and not self._backoff.left_s(time.monotonic()):
+            wait_s = self._bucket.wait_s(time.monotonic())
+            if not wait_s:
+                return True
+            self._wake.wait(wait_s)
+            self._wake.clear()
+        return False
+
+    def _client(self, question: Question) -> Client | None:
+        client = self._clients.find(question.account, livemode=question.livemode)
+        if client is None:
+            warn_once(
+                "lookup.client",
+                "otel-revenue: OTEL_REVENUE_STRIPE_LOOKUP is on, but this process has made no successful call of Stripe's API "
+                "and stripe.api_key is not set: nothing is looked up until one of them changes. Payments are recorded as "
+                "without the look-up.",
+            )
+        return client
+
+    def _ask(self, client: Client, question: Question, kind: str = "") -> Answer | None:
+        """Make the call, or the calls for several pages; None when the key was refused before."""
+        denied = {(client.mark, "", ""), (client.mark, question.account, question.topic)}
+        if denied & self._denied:
+            return None
+        sources = (*self._settings.sku_from, *self._settings.tier_from)
+        answer, pages = Answer(Outcome.LATER), []
+        after = ""
+        for _ in range(questions.MAX_PAGES):
+            answer = ask(client, *questions.put(question, kind, sources, after))
+            pages.append(answer.body)
+            after = answers.last_line(answer.body) if question.topic == questions.ITEMS else ""
+            if answer.outcome is not Outcome.TOLD or not after:
+                break
+        self._instruments().lookups.add(1, {"question": question.topic, "outcome": answer.outcome.value})
+        self._heard(client, question, answer)
+        if question.topic == questions.ITEMS and answer.outcome is Outcome.TOLD:
+            return Answer(answer.outcome, answer.status, pages)
+        return answer
+
+    def _heard(self, client: Client, question: Question, answer: Answer) -> None:
+        if answer.outcome is Outcome.LATER:
+            self._backoff.failed(time.monotonic(), answer.retry_after_s)
+            return
+        self._backoff.answered()
+        if answer.outcome is not Outcome.DENIED:
+            return
+        whole = answer.status == 401
+        self._denied.add((client.mark, "", "") if whole else (client.mark, question.account, question.topic))
+        logger.error(
+            "otel-revenue: Stripe refuses %s of the look-up (%d): %s. Nothing more of the kind is asked with this key in this "
+            "process; payments are recorded as without the look-up. See docs/lookup.md.",
+            "every question" if whole else f"the question {question.topic}",
+            answer.status,
+            "the API key is wrong or was revoked" if whole else "the API key may not read this",
+        )
