@@ -95,6 +95,22 @@ def test_instrumented_twice_in_a_row(app: App) -> None:
     assert ["o-1", "o-2"] == [e.attributes["order_id"] for e in app.receiver.named("order.paid")]
 
 
+def test_instrumented_anew_the_metrics_go_on(app: App) -> None:
+    """After an uninstrument and another instrument the gauges show the store that is in use, and counts go on."""
+    app.instrument()
+    app.handle(1)
+    app.instrumentor.uninstrument()
+    app.receiver.status = 503
+    app.instrument()
+    app.handle(2)
+    flush(1)
+
+    assert {(): 1} == app.metric("otel_revenue.outbox.pending")
+    assert {(("event", "order.paid"),): 2} == app.metric("otel_revenue.events.recorded")
+    app.receiver.status = 200
+    assert wait_for(lambda: app.metric("otel_revenue.outbox.pending") == {(): 0})
+
+
 @pytest.mark.parametrize(("signal", "logs", "span_events"), [("logs/dup", 1, 1), ("logs", 1, 0), ("spans", 0, 1)])
 def test_the_signal_is_chosen(app: App, signal: str, logs: int, span_events: int) -> None:
     """`OTEL_REVENUE_EVENT_SIGNAL`: log events, span events, or both with one id; the order context is on the span always."""

@@ -8,6 +8,7 @@ Labels are few and bounded: step, event, destination, reason, currency.
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
@@ -44,6 +45,20 @@ class Tally:
         return [Observation(count, {"event": event}) for event, count in counts.items()]
 
 
+class _Source:
+    """
+    What the instruments of one meter observe. The SDK keeps an instrument, and whom it asks, for as long as its meter: an
+    application that is instrumented anew gets the old ones, which must ask the new runtime.
+    """
+
+    def __init__(self) -> None:
+        self.recorded = Tally()
+        self.read: Read = dict
+
+
+_sources: weakref.WeakKeyDictionary[Meter, _Source] = weakref.WeakKeyDictionary()
+
+
 class Instruments:
     """
     The counters and gauges.
@@ -53,8 +68,9 @@ class Instruments:
     """
 
     def __init__(self, meter: Meter, read: Read) -> None:
-        self._read = read
-        self.recorded = Tally()
+        self._source = _sources.setdefault(meter, _Source())
+        self._source.read = read
+        self.recorded = self._source.recorded
         meter.create_observable_counter(
             "otel_revenue.events.recorded",
             [self.recorded.observe],
@@ -151,6 +167,9 @@ class Instruments:
             unit="{fact}",
             description="Facts and notes that neither store, disk nor memory could take.",
         )
+
+    def _read(self) -> dict[str, Any]:
+        return self._source.read()
 
     def _failures(self, _: CallbackOptions) -> Iterable[Observation]:
         return [Observation(count, {"step": step}) for step, count in dict(_guard.failures).items()]
