@@ -23,7 +23,8 @@ PROBE = """
     sys.addaudithook(watch)
     {statement}
     loaded = set(sys.modules) - before
-    files = [name for name in opened if "site-packages" not in name and not name.isdigit()]
+    # psutil, which the SDK loads where it is installed, looks at the processor.
+    files = [name for name in opened if "site-packages" not in name and not name.isdigit() and name != "/proc/stat"]
     print(json.dumps([sorted({{name.partition(".")[0] for name in loaded}}), sorted(loaded), threading.active_count(), files, sockets]))
 """
 
