@@ -111,6 +111,18 @@ def test_instrumented_anew_the_metrics_go_on(app: App) -> None:
     assert wait_for(lambda: app.metric("otel_revenue.outbox.pending") == {(): 0})
 
 
+def test_a_second_instrument_says_what_it_leaves_aside(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    """Settings given to an application that is instrumented already have no effect, and a line names them."""
+    app.instrument()
+    app.instrument(hold=1)
+    app.handle(1)
+    flush(20)
+
+    assert 1 == len(app.receiver.named("order.paid"))
+    assert "hold, meter_provider, store, tracer_provider of instrument() have no effect" in caplog.text
+    assert str(app.folder) not in caplog.text
+
+
 @pytest.mark.parametrize(("signal", "logs", "span_events"), [("logs/dup", 1, 1), ("logs", 1, 0), ("spans", 0, 1)])
 def test_the_signal_is_chosen(app: App, signal: str, logs: int, span_events: int) -> None:
     """`OTEL_REVENUE_EVENT_SIGNAL`: log events, span events, or both with one id; the order context is on the span always."""

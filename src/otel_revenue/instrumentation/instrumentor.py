@@ -46,6 +46,18 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
         """The running parts while instrumented, None otherwise."""
         return self._runtime
 
+    def instrument(self, **kwargs: Any) -> Any:
+        """Instrument the application, once; where that was done already, say which arguments are left aside."""
+        given = sorted(kwargs.keys() - {"skip_dep_check", "raise_exception_on_conflict"})
+        if given and self.is_instrumented_by_opentelemetry:
+            logger.warning(
+                "otel-revenue: the application is instrumented already (by opentelemetry-instrument?): %s of instrument() %s no "
+                "effect. Set OTEL_REVENUE_* variables instead, or call uninstrument() first.",
+                ", ".join(given),
+                "has" if len(given) == 1 else "have",
+            )
+        return super().instrument(**kwargs)
+
     def _instrument(self, **kwargs: Any) -> None:
         # An exception here would keep all later instrumentations from the application.
         with guard("instrument"):
