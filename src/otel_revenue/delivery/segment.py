@@ -27,7 +27,8 @@ MAGIC: Final = b"OTRSPOOL1\n"
 MAX_FRAME: Final = 16 * 1024 * 1024
 _LENGTH: Final = struct.Struct("<I")
 _CURSOR: Final = struct.Struct("<Q")
-_WINDOW: Final = 1024 * 1024
+_WINDOW: Final = 64 * 1024
+_BATCH: Final = 1024 * 1024
 
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
@@ -84,27 +85,33 @@ class Segment:
             _sync(self.fd)
 
     def read(self, at: int, limit: int) -> Read:
-        """Read up to *limit* frames from *at* on."""
-        base, data = at, self._window(at, _WINDOW)
-        known = at + len(data)
+        """Read up to *limit* frames, or about a megabyte of them, from *at* on."""
+        base, data, known, most = at, b"", at, at + _BATCH
         frames: list[bytes] = []
         ends: list[int] = []
         lost = 0
         unpack, crc32, head, size = FRAME.unpack_from, zlib.crc32, FRAME.size, self.size
         while at < size and len(frames) < limit:
-            begin = at + head
-            if begin > size:
-                return Read(frames, ends, size, lost + self._pass_over(at, size))
-            if begin > known:
-                break
+            if at + head > known:
+                if at >= most and frames:
+                    break
+                # A little at a time: each read lets the application's threads go on.
+                base, data = at, self._window(at, _WINDOW)
+                known = at + len(data)
+                if at + head > known:
+                    return Read(frames, ends, size, lost + self._pass_over(at, size))
             length, crc = unpack(data, at - base)
+            begin = at + head
             end = begin + length
             if not 0 < length <= MAX_FRAME or end > size:
                 return Read(frames, ends, size, lost + self._pass_over(at, size))
             if end > known:
-                if frames:
+                if at >= most and frames:
                     break
-                base, data, known = at, self._window(at, head + length), end
+                base, data = at, self._window(at, max(_WINDOW, head + length))
+                known = at + len(data)
+                if end > known:
+                    return Read(frames, ends, size, lost + self._pass_over(at, size))
             frame = data[begin - base : end - base]
             if crc32(frame) == crc:
                 frames.append(frame)
