@@ -72,7 +72,8 @@ class OtlpGrpc:
             return from_grpc(code, _retry_delay(error))
         except OSError as error:  # a certificate's file
             return Held(f"settings: {type(error).__name__}")
-        except ValueError as error:  # a header that gRPC refuses to send, or a channel that was closed meanwhile
+        # A header that gRPC refuses to send, which 1.63 tells by a TypeError, or a channel that was closed meanwhile.
+        except (ValueError, TypeError) as error:
             self.close()
             return Later(f"channel: {type(error).__name__}")
         try:
