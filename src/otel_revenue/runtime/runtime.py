@@ -20,7 +20,6 @@ from opentelemetry import trace
 from otel_revenue._guard import guard
 from otel_revenue.errors import SchemaError, StoreError
 from otel_revenue.ledger.model import merge_labels
-from otel_revenue.ledger.store import NewRow
 from otel_revenue.signals import bound, record, spans
 from otel_revenue.signals.metrics import Instruments
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from otel_revenue.ledger.join import Rules
     from otel_revenue.ledger.ledger import Taken
     from otel_revenue.ledger.model import Facts, Labels, Payment
+    from otel_revenue.ledger.store import NewRow
 
     from .plan import Plan
     from .process import Beside, Process
@@ -319,6 +319,8 @@ class Runtime:
         self, payment: Payment, now_ns: int, ids: tuple[int, int, int], recorded: list[tuple[Payment, dict[str, Any]]]
     ) -> list[NewRow]:
         """Turn a payment into its outbox row; called inside the ledger's transaction."""
+        from otel_revenue.ledger.store import NewRow
+
         attributes = self._describe(payment)
         attributes["telemetry.source"] = "server"
         seen = ids if ids[0] else payment.seen

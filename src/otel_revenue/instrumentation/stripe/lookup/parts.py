@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from otel_revenue.instrumentation.stripe.readers import reader_factory
 
 from .clients import Clients
-from .lookup import Lookup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from otel_revenue.instrumentation.stripe.thin_events import Thin
     from otel_revenue.runtime import Runtime
     from otel_revenue.runtime.process import Process
+
+    from .lookup import Lookup
 
 
 class LookupOf:
@@ -37,9 +38,13 @@ class LookupOf:
 
     def open(self, process: Process) -> Lookup:
         """Return what asks for one process; called by the runtime when it opens that process's parts."""
+        from .lookup import Lookup
+
         return Lookup(process, self.clients, self._settings, self._make_reader, lambda: self._runtime().instruments)
 
     def fetch_later(self, thin: Thin) -> bool:
         """Keep a thin event until its object is fetched; returns whether there was room."""
+        from .lookup import Lookup
+
         beside = self._runtime().beside()
         return isinstance(beside, Lookup) and beside.fetch_later(thin)
