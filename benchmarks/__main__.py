@@ -25,7 +25,7 @@ def _runs(*, quick: bool) -> dict[str, Run]:
         "caller": functools.partial(funnel.caller, rounds=2 if quick else 40),
         "cpu": functools.partial(funnel.cpu, rounds=1 if quick else 7, chunks=2 if quick else 50),
         "serving": functools.partial(
-            serving.serving, rounds=1 if quick else 9, busy=40 if quick else 3000, quiet=30 if quick else 500
+            serving.serving, rounds=1 if quick else 9, busy=40 if quick else 3000, quiet=30 if quick else 1000
         ),
         "webhook": functools.partial(webhook.webhook, rounds=5 if quick else 400),
         "scrubbing": functools.partial(scrubbing.scrubbing, rounds=2 if quick else 21),
