@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from faults.bench import page
 from faults.bench.run import play
 from faults.bench.table import FAULTS, Fault
 
@@ -22,3 +24,14 @@ def test_nothing_is_lost(fault: Fault, tmp_path: Path) -> None:
     result = play(fault, tmp_path, 200, thorough=False)
 
     assert ([], result.sent, 400) == (result.problems, result.delivered + result.aside, result.sent)
+
+
+def test_the_page_has_every_fault() -> None:
+    """
+    docs/reliability.md shows the last run of every fault that there is and of no other, each with 10 000 events.
+    """
+    content = json.loads(page.DATA.read_text(encoding="utf-8"))
+    rows = content["faults"]
+
+    assert page.table(content) in page.PAGE.read_text(encoding="utf-8")
+    assert [(fault.name, 5_000) for fault in FAULTS] == [(name, rows[name]["payments"]) for name in rows]
