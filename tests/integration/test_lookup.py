@@ -17,6 +17,7 @@ import stripe
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import SpanKind
 
+from otel_revenue.instrumentation.stripe import facts
 from otel_revenue.testing import FakeStripe
 from otel_revenue.testing.fake_stripe.buyer import Buyer
 from support import elsewhere
@@ -378,7 +379,7 @@ def test_a_client_for_asyncio_alone(app: App, fake: FakeStripe, monkeypatch: pyt
 def test_without_a_key(
     app: App, fake: FakeStripe, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where no key is known that is said once, and payments are recorded at once, as without the look-up."""
+    """Where no key is known that is said once, and payments do not wait for line items up to their bound."""
     monkeypatch.setattr(stripe, "api_key", None)
     app.instrument(stripe_lookup=True, stripe_lookup_hold=60)
     for _ in range(2):
@@ -489,6 +490,32 @@ def test_thin_events_outlast_an_outage(app: App, fake: FakeStripe) -> None:
     post.send("checkout.session.completed", endpoint="thin")
 
     assert [1500] * 3 == [order["amount_minor"] for order in orders(app, 3)]
+
+
+def test_a_failure_of_our_own_loses_no_thin_event(app: App, fake: FakeStripe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where reading a fetched object fails it is noted by its ids, and the thin events behind it go on."""
+    for _ in range(2):
+        fake.pay(elsewhere.session(fake))
+    app.instrument(stripe_lookup=True, stripe_lookup_rate=50)
+    read, failed = facts.from_event, []
+
+    def once(event: Any, *args: Any, **arguments: Any) -> Any:
+        if event.get("data") and not failed:
+            failed.append(event["id"])
+            raise ZeroDivisionError
+        return read(event, *args, **arguments)
+
+    monkeypatch.setattr(facts, "from_event", once)
+    runtime = app.instrumentor.runtime
+    assert runtime is not None
+    store = runtime._open().store
+    Post(fake).send("checkout.session.completed", endpoint="thin")
+    found = wait_for(lambda: bool(store.set_asides()) and bool(app.receiver.named("order.paid")))
+    (note,) = store.set_asides()
+
+    assert found
+    assert (failed[0], "failed_ZeroDivisionError") == (note.ids[0], note.reason)
+    assert [1500] == [order["amount_minor"] for order in orders(app)]
 
 
 # -- processes and releases ----------------------------------------------------------------------------------------------------

@@ -200,7 +200,7 @@ def verdict(group: Group, twin: Group | None, rules: Rules, now_ns: int) -> tupl
         certainty = Certainty.CERTAIN
     wait = rules.enrich_ns if certainty is Certainty.POOR else rules.hold_ns
     if certainty is Certainty.CERTAIN:
-        wait = rules.wanted_ns if lacks_wanted(both, rules) else 0
+        wait = rules.wanted_ns if rules.wanted_ns and lacks_wanted(both, rules) else 0
     if not wait and certainty is Certainty.CERTAIN:
         return Verdict.RECORD, 0
     due = min((g.due_ns for g in both if g.due_ns), default=now_ns + wait)

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from otel_revenue._guard import guard, logger, warn_once
+from otel_revenue._guard import guard, logger, report, warn_once
 from otel_revenue.errors import StoreError
 from otel_revenue.instrumentation.stripe import facts
 from otel_revenue.instrumentation.stripe.picked import mapping
@@ -151,16 +151,20 @@ class Lookup:
         open_questions = self._open_questions()
         self._holds.keep_only(open_questions)
         for question in open_questions:
-            due_s = self._holds.due_in_s(question, time.monotonic(), at_once=question.topic == questions.ITEMS)
+            # No webhook brings line items: they are asked for at once, unless another process may know a key.
+            at_once = question.topic == questions.ITEMS and self._find(question) is not None
+            due_s = self._holds.due_in_s(question, time.monotonic(), at_once=at_once)
             if due_s is None:
                 continue
             if due_s > 0 or asked >= most:
                 wait_s = min(wait_s, due_s)
                 continue
             if not self._may_ask():
-                break
+                return 0.0
             asked += 1
             self._settle(question)
+            again_s = self._holds.due_in_s(question, time.monotonic())
+            wait_s = wait_s if again_s is None else min(wait_s, again_s)
         return wait_s
 
     def _open_questions(self) -> list[Question]:
@@ -176,7 +180,8 @@ class Lookup:
         """Ask about one payment, and take what is told."""
         client = self._client(question)
         answer = None if client is None else self._ask(client, question)
-        self._holds.put(question, time.monotonic())
+        now_s = time.monotonic()
+        self._holds.put(question, now_s, self._backoff.left_s(now_s) or None)
         if self._stopping:
             return
         reader = self._make_reader(account=question.account, at_ns=question.at_ns, livemode=question.livemode)
@@ -198,39 +203,45 @@ class Lookup:
                 wait_s = min(wait_s, due_s)
                 continue
             if not self._may_ask():
-                break
+                return 0.0
             asked += 1
-            self._fetch(number, thin)
+            wait_s = min(wait_s, self._fetch(number, thin))
         return wait_s
 
-    def _fetch(self, number: int, thin: Thin) -> None:
+    def _fetch(self, number: int, thin: Thin) -> float:
+        """Fetch one object; returns when to go on, in seconds."""
         question = questions.of_thin(thin)
         client = self._client(question)
         answer = None if client is None else self._ask(client, question, facts.object_of(thin.kind))
         if self._stopping:
-            return
+            return _IDLE_S
         if answer is None or answer.outcome in (Outcome.LATER, Outcome.DENIED):
-            if self._thin.put(number, time.monotonic()) >= _THIN_TRIES and answer is not None:
-                self._thin.keep_only([])
-                self._waiting.put_back(number)
-            return
-        problem = "thin_event_gone"
-        if answer.outcome is Outcome.TOLD:
-            problem = self._take_fetched(thin, answer.body)
+            tries = self._thin.put(number, time.monotonic())
+            if tries < _THIN_TRIES or answer is None:
+                return self._thin.due_in_s(number, time.monotonic()) or 0.0
+            self._thin.forget(number)
+            self._waiting.put_back(number)
+            return 0.0
+        problem = self._take_fetched(thin, answer.body) if answer.outcome is Outcome.TOLD else "thin_event_gone"
         if problem:
             ids = tuple(i for i in (thin.event_id, thin.object_id) if i)
             self._instruments().unread.add(1, {"source": "lookup", "kind": thin.kind, "reason": problem})
             self._process.note("lookup", thin.kind, problem, ids)
-        self._thin.keep_only([n for n, _ in self._waiting.open() if n != number])
+        self._thin.forget(number)
         self._waiting.done(number)
+        return 0.0
 
     def _take_fetched(self, thin: Thin, obj: object) -> str:
         """Take what the object of a thin event tells; returns the problem, "" for none."""
         if mapping(obj).get("id") != thin.object_id:
             return "object_missing"
-        reading = facts.from_event(thin.with_object(obj), self._make_reader, now_ns=thin.at_ns, seen=thin.seen)
-        for item in reading.facts:
-            self._process.take(item)
+        try:
+            reading = facts.from_event(thin.with_object(obj), self._make_reader, now_ns=thin.at_ns, seen=thin.seen)
+            for item in reading.facts:
+                self._process.take(item)
+        except Exception as error:  # noqa: BLE001 - a failure of our own: it must be known by its ids, and hold up no other
+            report("stripe.lookup", error)
+            return f"failed_{type(error).__name__}"
         return reading.problem
 
     # -- one call -----------------------------------------------------------------------------------------------------
@@ -245,8 +256,11 @@ class Lookup:
             self._wake.clear()
         return False
 
+    def _find(self, question: Question) -> Client | None:
+        return self._clients.find(question.account, livemode=question.livemode)
+
     def _client(self, question: Question) -> Client | None:
-        client = self._clients.find(question.account, livemode=question.livemode)
+        client = self._find(question)
         if client is None:
             warn_once(
                 "lookup.client",
@@ -268,7 +282,7 @@ class Lookup:
             answer = ask(client, *questions.put(question, kind, sources, after))
             pages.append(answer.body)
             after = answers.last_line(answer.body) if question.topic == questions.ITEMS else ""
-            if answer.outcome is not Outcome.TOLD or not after:
+            if answer.outcome is not Outcome.TOLD or not after or not self._may_ask():
                 break
         self._instruments().lookups.add(1, {"question": question.topic, "outcome": answer.outcome.value})
         self._heard(client, question, answer)

@@ -84,12 +84,18 @@ class Turns(Generic[K]):
             return None
         return max(0.0, turn.next_s - now_s)
 
-    def put(self, key: K, now_s: float) -> int:
-        """Note that the question was put and is still open; returns how often that was."""
+    def put(self, key: K, now_s: float, wait_s: float | None = None) -> int:
+        """Note that the question was put and is still open, and is due again after *wait_s*; returns how often that was."""
         turn = self._turns.setdefault(key, _Turn(now_s))
         turn.times += 1
-        turn.next_s = now_s + min(_LONGEST_S, self.patience_s * 2 ** min(turn.times, 10))
+        turn.next_s = now_s + (
+            min(_LONGEST_S, self.patience_s * 2 ** min(turn.times, 10)) if wait_s is None else wait_s
+        )
         return turn.times
+
+    def forget(self, key: K) -> None:
+        """Forget a question that is no longer open."""
+        self._turns.pop(key, None)
 
     def keep_only(self, keys: Collection[K]) -> None:
         """Forget the questions that are no longer open."""
