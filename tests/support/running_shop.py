@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otel_revenue.testing import FakeStripe
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -92,11 +95,10 @@ class RunningShop:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
-        if self._group:  # workers outlive a killed master, some for ever
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._group, signal.SIGKILL)
+        self.kill_group()
 
-    def start(self) -> RunningShop:
+    def start(self, ready: Callable[[], bool] | None = None) -> RunningShop:
+        """Start it, and wait until it answers, or until *ready* says so."""
         server = [sys.executable, "-m", "uvicorn", "shop:app", "--host", "127.0.0.1", "--port", str(self.port)]
         with (self.folder / "shop.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -114,8 +116,9 @@ class RunningShop:
             if self._process.poll() is not None:
                 raise AssertionError(f"the shop ended:\n{self.log}")
             try:
-                if requests.get(f"{self.url}/healthz", timeout=5).ok:
+                if ready() if ready is not None else requests.get(f"{self.url}/healthz", timeout=5).ok:
                     return self
+                time.sleep(0.02)
             except requests.ConnectionError:
                 time.sleep(0.05)
         raise AssertionError(f"the shop does not answer:\n{self.log}")
@@ -146,6 +149,17 @@ class RunningShop:
     def stop(self) -> int:
         """Stop it as an orchestrator does; returns the exit code."""
         return self._end(signal.SIGTERM)
+
+    def kill_group(self) -> None:
+        """Kill what a killed master has left: some workers go on for ever."""
+        if self._group:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._group, signal.SIGKILL)
+
+    def forget_leases(self) -> None:
+        """Let the time pass for which rows belong to a process that is dead."""
+        with contextlib.closing(sqlite3.connect(self.store / "ledger.sqlite3")) as ledger, ledger:
+            ledger.execute("UPDATE delivery SET lease_ns = 0")
 
     def end(self, number: int) -> int:
         """Send it a signal and wait for its end; returns the exit code."""
