@@ -21,15 +21,18 @@ os.register_at_fork(after_in_child=_waiting.clear)
 def new() -> str:
     """Return a fresh id. Safe from any thread."""
     try:
-        digits = _waiting.pop()
+        return _waiting.pop()
     except IndexError:
-        digits = _fetched()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
+        return _fetched()
 
 
 def _fetched() -> str:
     digits = os.urandom(16 * _AT_ONCE).hex()
-    fresh = [digits[start : start + 32] for start in range(0, len(digits), 32)]
+    fresh = [_written(digits[start : start + 32]) for start in range(0, len(digits), 32)]
     first = fresh.pop()
     _waiting.extend(fresh)
     return first
+
+
+def _written(digits: str) -> str:
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
