@@ -12,14 +12,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from otel_revenue._guard import guard, logger, report, warn_once
+from otel_revenue._guard import guard, report
 from otel_revenue.errors import StoreError
 from otel_revenue.instrumentation.stripe import facts
 from otel_revenue.instrumentation.stripe.picked import mapping
 
 from . import answers, questions
-from .ask import Answer, Outcome, ask
-from .pacing import Backoff, Bucket, Turns
+from .ask import Outcome
+from .asker import Asker
+from .pacing import Turns
 from .turn import Turn
 from .waiting import READER, Waiting
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from otel_revenue.runtime.process import Process
     from otel_revenue.signals.metrics import Instruments
 
-    from .clients import Client, Clients
+    from .clients import Clients
     from .questions import Question
 
 _IDLE_S: Final = 5.0
@@ -64,20 +65,17 @@ class Lookup:
         instruments: Callable[[], Instruments],
     ) -> None:
         self._process = process
-        self._clients = clients
         self._settings = settings
         self._make_reader = make_reader
         self._instruments = instruments
         self._waiting = Waiting(process.open_queue("thin", READER))
         self._turn = Turn(process.beside_path("lookup.lock"))
-        self._bucket = Bucket(settings.stripe_lookup_rate)
-        self._backoff = Backoff()
         # The webhook that settles a payment is under way, as a rule; where the holds are short, so is the patience.
         patience_s = min(_PATIENCE_S, settings.enrich_hold / 4)
         self._holds: Turns[Question] = Turns(patience_s)
         self._thin: Turns[int] = Turns(1.0, times=None)
-        self._denied: set[tuple[str, str, str]] = set()
         self._wake = threading.Event()
+        self._asker = Asker(clients, settings, instruments, self._wake)
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopping = False
@@ -101,7 +99,7 @@ class Lookup:
 
     def stop(self, timeout_s: float) -> None:
         """End the thread; a call that hangs is not waited for longer than the bound, and its answer is not taken."""
-        self._stopping = True
+        self._stopping = self._asker.stopping = True
         self._wake.set()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
@@ -111,7 +109,7 @@ class Lookup:
 
     def abandon(self) -> None:
         """In a forked child: let go of the parent's files."""
-        self._stopping = True
+        self._stopping = self._asker.stopping = True
         self._turn.give()
         self._waiting.abandon()
 
@@ -130,7 +128,7 @@ class Lookup:
         waits = [_IDLE_S]
         most = max(1, int(self._settings.stripe_lookup_rate))
         waits += [self._some(self._ask_holds, most), self._some(self._ask_thin, most)]
-        return max(0.01, min(waits), self._backoff.left_s(time.monotonic()))
+        return max(0.01, min(waits), self._asker.pause_s())
 
     def _some(self, ask_some: Callable[[int], float], most: int) -> float:
         try:
@@ -142,7 +140,7 @@ class Lookup:
         if not self._turn.take():
             return _IDLE_S
         wait_s = self._ask_open(most)
-        if self._clients.find("", livemode=None) is None:
+        if not self._asker.knows_a_key:
             self._turn.give()  # a process that has a key may do better
         return wait_s
 
@@ -152,14 +150,14 @@ class Lookup:
         self._holds.keep_only(open_questions)
         for question in open_questions:
             # No webhook brings line items: they are asked for at once, unless another process may know a key.
-            at_once = question.topic == questions.ITEMS and self._find(question) is not None
+            at_once = question.topic == questions.ITEMS and self._asker.find(question) is not None
             due_s = self._holds.due_in_s(question, time.monotonic(), at_once=at_once)
             if due_s is None:
                 continue
             if due_s > 0 or asked >= most:
                 wait_s = min(wait_s, due_s)
                 continue
-            if not self._may_ask():
+            if not self._asker.may_ask():
                 return 0.0
             asked += 1
             self._settle(question)
@@ -178,10 +176,8 @@ class Lookup:
 
     def _settle(self, question: Question) -> None:
         """Ask about one payment, and take what is told."""
-        client = self._client(question)
-        answer = None if client is None else self._ask(client, question)
-        now_s = time.monotonic()
-        self._holds.put(question, now_s, self._backoff.left_s(now_s) or None)
+        answer = self._asker.ask(question)
+        self._holds.put(question, time.monotonic(), self._asker.pause_s() or None)
         if self._stopping:
             return
         reader = self._make_reader(account=question.account, at_ns=question.at_ns, livemode=question.livemode)
@@ -202,7 +198,7 @@ class Lookup:
             if due_s > 0 or asked >= most:
                 wait_s = min(wait_s, due_s)
                 continue
-            if not self._may_ask():
+            if not self._asker.may_ask():
                 return 0.0
             asked += 1
             wait_s = min(wait_s, self._fetch(number, thin))
@@ -211,8 +207,7 @@ class Lookup:
     def _fetch(self, number: int, thin: Thin) -> float:
         """Fetch one object; returns when to go on, in seconds."""
         question = questions.of_thin(thin)
-        client = self._client(question)
-        answer = None if client is None else self._ask(client, question, facts.object_of(thin.kind))
+        answer = self._asker.ask(question, facts.object_of(thin.kind))
         if self._stopping:
             return _IDLE_S
         if answer is None or answer.outcome in (Outcome.LATER, Outcome.DENIED):
@@ -243,66 +238,3 @@ class Lookup:
             report("stripe.lookup", error)
             return f"failed_{type(error).__name__}"
         return reading.problem
-
-    # -- one call -----------------------------------------------------------------------------------------------------
-
-    def _may_ask(self) -> bool:
-        """Wait for a token; says whether a call may be made."""
-        while not self._stopping and not self._backoff.left_s(time.monotonic()):
-            wait_s = self._bucket.wait_s(time.monotonic())
-            if not wait_s:
-                return True
-            self._wake.wait(wait_s)
-            self._wake.clear()
-        return False
-
-    def _find(self, question: Question) -> Client | None:
-        return self._clients.find(question.account, livemode=question.livemode)
-
-    def _client(self, question: Question) -> Client | None:
-        client = self._find(question)
-        if client is None:
-            warn_once(
-                "lookup.client",
-                "otel-revenue: OTEL_REVENUE_STRIPE_LOOKUP is on, but this process has made no successful call of Stripe's API "
-                "and stripe.api_key is not set: nothing is looked up until one of them changes. Payments are recorded as "
-                "without the look-up.",
-            )
-        return client
-
-    def _ask(self, client: Client, question: Question, kind: str = "") -> Answer | None:
-        """Make the call, or the calls for several pages; None when the key was refused before."""
-        denied = {(client.mark, "", ""), (client.mark, question.account, question.topic)}
-        if denied & self._denied:
-            return None
-        sources = (*self._settings.sku_from, *self._settings.tier_from)
-        answer, pages = Answer(Outcome.LATER), []
-        after = ""
-        for _ in range(questions.MAX_PAGES):
-            answer = ask(client, *questions.put(question, kind, sources, after))
-            pages.append(answer.body)
-            after = answers.last_line(answer.body) if question.topic == questions.ITEMS else ""
-            if answer.outcome is not Outcome.TOLD or not after or not self._may_ask():
-                break
-        self._instruments().lookups.add(1, {"question": question.topic, "outcome": answer.outcome.value})
-        self._heard(client, question, answer)
-        if question.topic == questions.ITEMS and answer.outcome is Outcome.TOLD:
-            return Answer(answer.outcome, answer.status, pages)
-        return answer
-
-    def _heard(self, client: Client, question: Question, answer: Answer) -> None:
-        if answer.outcome is Outcome.LATER:
-            self._backoff.failed(time.monotonic(), answer.retry_after_s)
-            return
-        self._backoff.answered()
-        if answer.outcome is not Outcome.DENIED:
-            return
-        whole = answer.status == 401
-        self._denied.add((client.mark, "", "") if whole else (client.mark, question.account, question.topic))
-        logger.error(
-            "otel-revenue: Stripe refuses %s of the look-up (%d): %s. Nothing more of the kind is asked with this key in this "
-            "process; payments are recorded as without the look-up. See docs/lookup.md.",
-            "every question" if whole else f"the question {question.topic}",
-            answer.status,
-            "the API key is wrong or was revoked" if whole else "the API key may not read this",
-        )
