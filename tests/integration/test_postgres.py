@@ -209,6 +209,7 @@ def test_a_server_that_stands_still_keeps_nobody(caplog: pytest.LogCaptureFixtur
     with running() as server:
         store = PostgresStore(server.schema(), location="postgresql://x", busy_s=0.2)
         _until_connected(store)
+        caplog.clear()
         server.pause(on=True)
         for _ in range(5):
             with pytest.raises(StoreBusy):

@@ -18,7 +18,7 @@ from .model import TRUNCATED_AT, stands_for_another
 from .postgres_layout import SQL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from .model import Alias, Group
     from .postgres_session import Session, Values
@@ -54,14 +54,11 @@ class PostgresTransaction:
         self.flush()
         full, cut = list(aliases), list(truncated)
         found: dict[int, str] = {}
-        if full:
-            values = _columns(full) | {"cuts": [_cut(a.id) for a in full]}
-            for is_cut, asked, number, doc in self._rows("groups_of", values):
-                alias = full[asked - 1]
-                # The cut id may already have found the full id that it stands for: then it is not ours.
-                if is_cut and stands_for_another(self._read(number, doc), alias, alias.id[:TRUNCATED_AT]):
-                    continue
-                found[number] = doc
+        for is_cut, alias, number, doc in self._found_by(full) if full else ():
+            # The cut id may already have found the full id that it stands for: then it is not ours.
+            if is_cut and stands_for_another(self._read(number, doc), alias, alias.id[:TRUNCATED_AT]):
+                continue
+            found[number] = doc
         begun: dict[int, dict[int, str]] = {}
         for begins, asked, number, doc in self._rows("groups_of_truncated", _columns(cut)) if cut else ():
             if begins:
@@ -139,6 +136,19 @@ class PostgresTransaction:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
+    def _found_by(self, aliases: Sequence[Alias]) -> Iterator[tuple[int, Alias, int, str]]:
+        """Yield the groups that hold one of the full ids (0), or the cut form of a long one (1), with that id."""
+        asked: dict[tuple[str, str, str, int], list[Alias]] = {}
+        for alias in aliases:
+            asked.setdefault((alias.kind, _ascii(alias.account), _ascii(alias.id), 0), []).append(alias)
+            if len(alias.id) >= TRUNCATED_AT:
+                cut = _ascii(alias.id[:TRUNCATED_AT])
+                asked.setdefault((alias.kind, _ascii(alias.account), cut, 1), []).append(alias)
+        kinds, accounts, ids, _ = ([*dict.fromkeys(column)] for column in zip(*asked, strict=True))
+        for kind, account, found, truncated, number, doc in self._rows("groups_of", (kinds, accounts, ids)):
+            for alias in asked.get((kind, account, found, truncated), ()):
+                yield truncated, alias, number, doc
+
     def _rows(self, name: str, values: Values) -> list[Any]:
         return self._session.rows(SQL[name], values, within_s=self._busy_s)
 
@@ -198,11 +208,6 @@ def _columns(aliases: Sequence[Alias]) -> dict[str, list[str]]:
         "accounts": [_ascii(a.account) for a in aliases],
         "ids": [_ascii(a.id) for a in aliases],
     }
-
-
-def _cut(full_id: str) -> str:
-    # A short id has no cut form; the empty one is nobody's.
-    return _ascii(full_id[:TRUNCATED_AT]) if len(full_id) >= TRUNCATED_AT else ""
 
 
 def _ascii(text: str) -> str:
