@@ -34,6 +34,7 @@ class App:
         self._process: subprocess.Popen[bytes] | None = None
         self._starting = threading.Lock()
         self._asking = threading.Lock()
+        self._listener: threading.Thread | None = None
         self.stuck = 0
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
@@ -86,6 +87,8 @@ class App:
         """End it for good, as an orchestrator does."""
         with self._asking:
             self.end(signal.SIGTERM)
+            if self._listener is not None:
+                self._listener.join(PATIENCE_S)  # all that it said
             if self._process is not None:
                 for pipe in (self._process.stdin, self._process.stdout):
                     with contextlib.suppress(OSError):
@@ -102,7 +105,8 @@ class App:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,  # no file: its disk may be full
                 )
-                threading.Thread(target=self._listen, args=(self._process.stderr,), daemon=True).start()
+                self._listener = threading.Thread(target=self._listen, args=(self._process.stderr,), daemon=True)
+                self._listener.start()
             return self._process
 
     def _listen(self, pipe: IO[bytes]) -> None:
