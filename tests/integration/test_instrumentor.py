@@ -40,7 +40,7 @@ def _patched() -> dict[str, object]:
         "request_raw": inspect.getattr_static(requestor, "request_raw"),
         "request_raw_async": inspect.getattr_static(requestor, "request_raw_async"),
         "verify_header": inspect.getattr_static(_webhook.WebhookSignature, "verify_header"),
-        "build_v1_event": _webhook.build_v1_event,
+        **({"build_v1_event": _webhook.build_v1_event} if hasattr(_webhook, "build_v1_event") else {}),  # since 15.5
         "call": inspect.getattr_static(starlette.applications.Starlette, "__call__"),
     }
 

@@ -174,10 +174,14 @@ def _programs(folder: Path, user: tuple[int, int] | None) -> Path:
             return there
     except PermissionError:
         pass
-    # In root's home: a copy that others may read.
-    shutil.copytree(there.parent, folder / "pg", symlinks=True)
+    # In root's home: a copy that others may read, with the libraries that the wheel keeps beside its package.
+    package = there.parents[1]
+    copied = folder / "pg" / package.name / there.parent.name
+    shutil.copytree(there.parent, copied, symlinks=True)
+    if (libraries := package.with_name(f"{package.name}.libs")).exists():
+        shutil.copytree(libraries, folder / "pg" / libraries.name)
     subprocess.run(["chmod", "-R", "a+rX", folder / "pg"], check=True)
-    return folder / "pg" / there.name
+    return copied / there.name
 
 
 def _installed() -> Path:
