@@ -243,7 +243,7 @@ class Settings:
         "OTEL_REVENUE_LINGER",
         default=0.05,
         parse=shapes.seconds(0, 60),
-        meaning="Seconds for which delivery gathers events into one request.",
+        meaning="Seconds for which delivery gathers events into one request; up to half a second while many come.",
         shape="seconds from 0 to 60",
         example="0.05",
     )
