@@ -92,6 +92,7 @@ class Worker:
         self._spool_lane = None if spool is None else SpoolLane(spool, store, self.stats, on_refused, clock_ns)
         self._adopted_ns = 0
         self._wake = threading.Event()
+        self.is_awake = self._wake.is_set
         self._urgent = threading.Event()
         self._state = threading.Condition()
         self._thread: threading.Thread | None = None

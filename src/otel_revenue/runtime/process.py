@@ -152,7 +152,8 @@ class Process:
                 self._add(row)
             except StoreError:
                 self._kept.event(row)
-        self.wake()
+        if not self._running or not self._worker.is_awake():  # asked here: as a rule it is
+            self.wake()
 
     def keep(self, facts: Facts) -> None:
         """Keep facts that the store could not take; the worker joins them later."""

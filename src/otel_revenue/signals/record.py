@@ -35,6 +35,7 @@ _COMMON: Final = {
 
 _DERIVED: Final = {key: otlp.encoder(key, EVENTS["order.paid"][key][0]) for key in ("skus_cut", "subtotal")}
 _ENDS: Final = {name: otlp.record_end(name) for name in EVENTS}
+_NEEDED: Final = {name: tuple(key for key in keys if key != "schema_version") for name, keys in REQUIRED.items()}
 _SOURCE: Final = "server"
 _VERSION_BYTES: Final = otlp.encoder("schema_version", "code")(SCHEMA_VERSION)
 _SOURCE_BYTES: Final = otlp.encoder("telemetry.source", "code")(_SOURCE)
@@ -86,7 +87,7 @@ def prepare(
     if "subtotal_minor" in clean or "skus" in clean:
         for key in _derived(clean, attributes):
             encoded[key] = _DERIVED[key](clean[key])
-    for key in REQUIRED[name]:
+    for key in _NEEDED[name]:
         if key not in clean:
             raise SchemaError(f"{name} without a usable {key}")
     return clean, refused
