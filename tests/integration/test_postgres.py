@@ -324,14 +324,17 @@ def test_a_change_that_a_kill_cuts_off_leaves_nothing(postgres: Postgres, open_s
 # -- what is said ------------------------------------------------------------------------------------------------------
 
 
+def _place(postgres: Postgres) -> str:
+    given = psycopg.conninfo.conninfo_to_dict(postgres.url)
+    return f"{given['host']}:{given.get('port', 5432)}"
+
+
 def _bad(postgres: Postgres, what: str) -> str:
-    place = f"127.0.0.1:{psycopg.conninfo.conninfo_to_dict(postgres.url)['port']}"
+    place = _place(postgres)
     return {
         "password": f"postgresql://postgres:hunter2hunter2@{place}/postgres",
         "role": f"postgresql://nobody:hunter2hunter2@{place}/postgres",
-        "database": postgres.url.replace("/postgres", "/nosuch")
-        if False
-        else f"{postgres.url.rpartition('/')[0]}/nosuch",
+        "database": f"{postgres.url.rpartition('/')[0]}/nosuch",
         "port": "postgresql://u:hunter2hunter2@127.0.0.1:1/x",
         "host": "postgresql://u:hunter2hunter2@no-such-host.invalid/x",
         "url": "postgresql://u:hunter2hunter2@127.0.0.1:notaport/x",
@@ -525,8 +528,8 @@ def _role(postgres: Postgres, schema: str, *grants: str) -> str:
     postgres.sql(f"GRANT USAGE ON SCHEMA {schema} TO {name}")
     for grant in grants:
         postgres.sql(grant.format(schema=schema, name=name))
-    given = psycopg.conninfo.conninfo_to_dict(postgres.url)
-    return with_schema(f"postgresql://{name}:pw@127.0.0.1:{given['port']}/postgres", schema)
+    database = psycopg.conninfo.conninfo_to_dict(postgres.url)["dbname"]
+    return with_schema(f"postgresql://{name}:pw@{_place(postgres)}/{database}", schema)
 
 
 def test_the_least_rights_are_enough(open_store: Open, postgres: Postgres, url: str) -> None:

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import psycopg
 import pytest
 
 from otel_revenue import cli
@@ -126,7 +127,7 @@ def test_the_store_can_be_named(
 ) -> None:
     """A URL without a password in `--store`, and the password in PGPASSWORD, lead to the ledger."""
     monkeypatch.delenv("OTEL_REVENUE_STORE")
-    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    monkeypatch.setenv("PGPASSWORD", str(psycopg.conninfo.conninfo_to_dict(url.secret)["password"]))
     options = url.secret.partition("?")[2]
     code, out = run(capsys, "outbox", "--store", f"{url.location}?{options}")
 

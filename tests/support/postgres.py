@@ -8,6 +8,7 @@ it runs as `nobody`.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib.util
 import itertools
 import os
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 PASSWORD = "pw-of-the-tests/with@odd:characters?"
 SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=120", "autovacuum=off", "shared_buffers=32MB")
 _names = itertools.count(1)
+_LIBC = ctypes.CDLL(None)
 
 
 class Postgres:
@@ -53,9 +55,13 @@ class Postgres:
         secret = self._folder / "password"
         secret.write_text(PASSWORD)
         secret.chmod(0o644)
-        self._run("initdb", "-D", self.data, "-U", "postgres", "-E", "UTF8", "--no-sync", "--no-instructions",
-                  "--auth=scram-sha-256", f"--pwfile={secret}")  # fmt: skip
-        self.start()
+        try:
+            self._run("initdb", "-D", self.data, "-U", "postgres", "-E", "UTF8", "--no-sync", "--no-instructions",
+                      "--auth=scram-sha-256", f"--pwfile={secret}")  # fmt: skip
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
 
     @property
     def data(self) -> str:
@@ -69,7 +75,9 @@ class Postgres:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._bin / "postgres", "-D", self.data, "-p", str(self.port), "-h", "127.0.0.1", "-k", str(self._folder), *options],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd=self._folder, **self._identity(),
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd=self._folder, 
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - one call into the C library, which is looked up before
+                **self._identity(),
             )  # fmt: skip
         end = time.monotonic() + 60
         while time.monotonic() < end:
@@ -155,6 +163,12 @@ def running(**arguments: Any) -> Iterator[Postgres]:
         yield server
     finally:
         server.stop()
+
+
+def _end_with_parent() -> None:
+    """In the server's process: stop when the tests are killed, where the system can be asked for that (Linux)."""
+    if hasattr(_LIBC, "prctl"):
+        _LIBC.prctl(1, signal.SIGINT)  # PR_SET_PDEATHSIG
 
 
 def _unprivileged() -> tuple[int, int] | None:
