@@ -75,7 +75,7 @@ class Postgres:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._bin / "postgres", "-D", self.data, "-p", str(self.port), "-h", "127.0.0.1", "-k", str(self._folder), *options],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd=self._folder, 
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd=self._folder,
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 - one call into the C library, which is looked up before
                 **self._identity(),
             )  # fmt: skip
