@@ -41,7 +41,7 @@ ALL = {
     server.name: server
     for server in (
         Server("uvicorn", "shop_fastapi", "uvicorn shop:app --port PORT"),
-        Server("uvicorn-workers", "shop_fastapi", "uvicorn shop:app --port PORT --workers 2 --timeout-worker-healthcheck 60"),
+        Server("uvicorn-workers", "shop_fastapi", "uvicorn shop:app --port PORT --workers 2"),
         Server("hypercorn", "shop_fastapi", "hypercorn shop:app -b 127.0.0.1:PORT"),
         Server("hypercorn-workers", "shop_fastapi", "hypercorn shop:app -b 127.0.0.1:PORT -w 2"),
         Server("gunicorn-uvicorn", "shop_fastapi", f"{_GUNICORN} -k uvicorn_worker.UvicornWorker shop:app"),
