@@ -5,7 +5,7 @@ OLD_PYTHON ?= python3.10
 VENV ?= .venv
 BIN := $(VENV)/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/otel-revenue
-# The oldest supported stripe and the last one before a change of shapes; the newest is in the virtual environment.
+# One of each change of shapes; the newest is in the virtual environment, and `make matrix` tries the others.
 STRIPE_VERSIONS := 11.6.0 15.0.0
 STRIPE_CLI_VERSION := 1.52.0
 STRIPE_CLI := $(CACHE)/stripe-cli/$(STRIPE_CLI_VERSION)
@@ -35,8 +35,12 @@ lint: setup ## ruff, mypy, import contracts, generated files
 	@$(BIN)/lint-imports --no-logo > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@$(BIN)/python tools/generate.py --check
 
-check-versions: setup stripe-versions ## the Stripe hooks against every supported generation of stripe
-	@OTEL_REVENUE_TEST_STRIPE_TARGETS="$(STRIPE_TARGETS)" $(BIN)/python -m pytest $(PYTEST_ARGS) tests/contract
+check-versions: setup stripe-versions ## the Stripe hooks and a shop on the releases of stripe that `make test` uses
+	@OTEL_REVENUE_TEST_STRIPE_TARGETS="$(STRIPE_TARGETS)" $(BIN)/python -m pytest $(PYTEST_ARGS) \
+		tests/integration/test_stripe_hooks_versions.py tests/integration/test_fake_stripe_versions.py tests/e2e/test_stripe_generations.py
+
+matrix: setup ## every Python, stripe and OpenTelemetry that we support; CELLS="lowest stripe" for some, CELLS=ci for CI's cut
+	@$(BIN)/python -m tools.matrix $(if $(filter ci,$(CELLS)),,--write) $(CELLS)
 
 servers: setup ## every server of docs/servers.md with every way to end: about a quarter of an hour
 	@$(BIN)/python -m pytest $(PYTEST_ARGS) tests/e2e/test_servers.py
