@@ -16,8 +16,10 @@ from gunicorn.workers.base import Worker
 from starlette.applications import Starlette
 
 from otel_revenue.instrumentation.web import Life, Servers
+from otel_revenue.instrumentation.web.asgi import RevenueMiddleware
 from otel_revenue.instrumentation.web.patch import MethodPatch
 from otel_revenue.instrumentation.web.wsgi import at_first_request, when_loaded
+from otel_revenue.runtime import active
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,6 +115,23 @@ def test_starlettes_own_lifespan(installed: Servers, calls: Calls) -> None:
     answers = _lifespan(Starlette())
 
     assert (["lifespan.startup.complete", "lifespan.shutdown.complete"], ["start", "flush"]) == (answers, calls)
+
+
+def test_the_middleware_begins_and_ends_the_active_runtime(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any ASGI application in the middleware starts and flushes; in a process that is not instrumented nothing happens."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for answer in ("lifespan.startup.complete", "lifespan.shutdown.complete"):
+            await receive()
+            await send({"type": answer})
+
+    bare = _lifespan(RevenueMiddleware(app))
+    before = list(calls)
+    monkeypatch.setattr(active, "get", lambda: SimpleNamespace(start=calls.start, wind_down=calls.flush))
+    _lifespan(RevenueMiddleware(app))
+
+    assert ["lifespan.startup.complete", "lifespan.shutdown.complete"] == bare
+    assert ([], ["start", "flush"]) == (before, calls)
 
 
 def test_a_worker_of_gunicorn_begins_when_it_has_loaded(calls: Calls) -> None:
