@@ -3,7 +3,8 @@
 The one place that swallows our own errors.
 
 It stands where the application calls us (a patched function, a middleware, a callback of a library, our thread's
-loop) and nowhere else: code below it raises as usual. The application's own call always runs outside it.
+loop), and around what must not take a payment with it (what is read from tracing or from `bind`, what is shown on
+spans): elsewhere code raises as usual. The application's own call always runs outside it.
 """
 
 from __future__ import annotations

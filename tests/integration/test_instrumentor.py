@@ -241,6 +241,29 @@ def test_a_fork_after_the_first_payment(app: App) -> None:
     assert ["o-1", "o-2", "o-3"] == sorted(e.attributes["order_id"] for e in app.receiver.named("order.paid"))
 
 
+def test_a_clock_that_is_set_back_holds_no_payment(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A payment went on hold two hours ahead of the time that is told now: it is recorded all the same, within the hold."""
+    app.instrument(enrich_hold=1)
+    real = time.time_ns
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time_ns", lambda: real() + 7200 * 10**9)
+        app.handle_event(
+            "payment_intent.succeeded",
+            {
+                "id": "pi_ahead",
+                "object": "payment_intent",
+                "status": "succeeded",
+                "amount_received": 1500,
+                "currency": "eur",
+                "created": int(time.time()),
+                "payment_details": {"order_reference": "cs_test_that_nobody_tells_of"},
+            },
+        )
+        assert not app.receiver.named("order.paid")
+
+    assert wait_for(lambda: bool(app.receiver.named("order.paid")))
+
+
 _OLD = """
 import logging, sys
 logging.basicConfig(level=logging.INFO)

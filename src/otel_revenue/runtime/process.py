@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     Retake = Callable[["Process", Facts], None]
 
 _SECOND: Final = 10**9
+_CLOCKS_APART_NS: Final = 60 * _SECOND
+"""By how much the clocks of two hosts on one store may differ before one of them ends the other's holds."""
 _TIDY_NS: Final = 600 * _SECOND
 _GAUGES_S: Final = 1.0
 _BESIDE_S: Final = 0.2
@@ -127,6 +129,7 @@ class Process:
             lease_s=plan.otlp.timeout_s + 5,
         )
         self._running = False
+        self._longest_hold_ns = int(max(settings.hold, settings.enrich_hold) * _SECOND) + _CLOCKS_APART_NS
         self._tidy_ns = 0
         self._gauges: tuple[float, dict[str, Any]] = (-_GAUGES_S, {})
         self.beside = None if beside is None else beside(self)
@@ -257,8 +260,9 @@ class Process:
 
     def _release_due(self, now_ns: int) -> int | None:
         due = self.store.next_due_ns()
-        if due and due <= now_ns:
-            self._release(self, now_ns)
+        # No hold lasts longer than the settings say: one that seems to was begun before the clock was set back.
+        if due and (due <= now_ns or due > now_ns + self._longest_hold_ns):
+            self._release(self, max(due, now_ns))
             due = self.store.next_due_ns()
         if due and self.beside is not None:
             self.beside.wake()
