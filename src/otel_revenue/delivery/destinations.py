@@ -34,5 +34,5 @@ def otlp(settings: OtlpSettings, resource: bytes, scope: bytes, version: str) ->
     try:
         return OtlpGrpc(settings, resource, scope, version)
     except MissingExtra as error:
-        logger.error("otel-revenue: %s. Until then events wait on disk.", error)
+        logger.error("otel-revenue: %s. Until then events wait in the store.", error)
         return Unavailable(OTLP, "grpcio is not installed")

@@ -125,14 +125,14 @@ class Progress:
         if isinstance(outcome, Held) and self.held != outcome.reason:
             self.held = outcome.reason
             logger.error(
-                "otel-revenue: destination %s refuses us (%s): wrong key or URL? Nothing is lost: events wait on disk until it "
+                "otel-revenue: destination %s refuses us (%s): wrong key or URL? Nothing is lost: events wait in the store until it "
                 "accepts. Check OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS, then `otel-revenue doctor`.",
                 name,
                 outcome.reason,
             )
         elif self.failures == _OUTAGE and not self.held:
             logger.warning(
-                "otel-revenue: delivery to %s fails (%s). Events wait on disk, and are sent when it works again.",
+                "otel-revenue: delivery to %s fails (%s). Events wait in the store, and are sent when it works again.",
                 name,
                 outcome.reason,
             )

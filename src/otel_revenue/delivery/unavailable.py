@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A far end that cannot be spoken to in this installation: events wait on disk, and the reason is said."""
+"""A far end that cannot be spoken to in this installation: events wait in the store, and the reason is said."""
 
 from __future__ import annotations
 
