@@ -46,11 +46,6 @@ class ExistingPostgres(PostgresStore):
         except StoreError as error:
             raise StoreError(f"{self.location}: {error}") from None
 
-    def clock_ahead_ns(self) -> int:
-        """Return by how much the database's clock is ahead of this machine's; 0 where they nearly agree."""
-        with self._reading() as session:
-            return session.server.ahead_ns
-
     def destinations(self) -> list[str]:
         """Return the names of the far ends that have noted something about a row."""
         return [row[0] for row in self._read("destinations")]
