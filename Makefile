@@ -9,6 +9,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/otel-revenue
 STRIPE_VERSIONS := 11.6.0 15.0.0
 STRIPE_CLI_VERSION := 1.52.0
 STRIPE_CLI := $(CACHE)/stripe-cli/$(STRIPE_CLI_VERSION)
+PROMETHEUS := $(CACHE)/prometheus
 # Two processes on two cores; `make test PYTEST_ARGS="-n0 -k outbox"` for one test at a time.
 PYTEST_ARGS ?= -n auto --dist worksteal
 
@@ -24,8 +25,9 @@ help: ## this list
 demo: setup-demo ## buyers walk through an unmodified shop, half a minute after set-up; SERVE=1 keeps it open
 	@$(BIN)/otel-revenue demo $(if $(SERVE),--serve) $(DEMO_ARGS)
 
-test: setup stripe-cli stripe-versions lint ## set up and run everything: lint, types, all tests; some minutes
+test: setup stripe-cli stripe-versions prometheus lint ## set up and run everything: lint, types, all tests; some minutes
 	@OTEL_REVENUE_TEST_STRIPE_CLI="$$(cat $(STRIPE_CLI)/path)" OTEL_REVENUE_TEST_STRIPE_TARGETS="$(STRIPE_TARGETS)" \
+		OTEL_REVENUE_TEST_PROMETHEUS="$$(cat $(PROMETHEUS)/path 2> /dev/null)" \
 		$(BIN)/python -m pytest -p tests.plugins.no_skips -m "not slow" $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy, import contracts, generated files
@@ -110,3 +112,17 @@ $(STRIPE_CLI)/path: | $(VENV)/.stamp-dev
 	@find $(@D)/node_modules/@stripe -path '*/cli-*/bin/*' -type f -name 'stripe*' | head -n 1 > $@.new
 	@test -s $@.new || { echo "npm brought no Stripe CLI for this machine" >&2; exit 2; }
 	@mv $@.new $@
+
+.PHONY: prometheus
+# `path` holds the folder of promtool and prometheus: $PROMTOOL's, the PATH's, or that of Debian's package, which is unpacked, not installed.
+prometheus: ## find promtool and prometheus, or fetch them from Debian: for the tests of the alerts
+	@mkdir -p $(PROMETHEUS); tool="$${PROMTOOL:-$$(command -v promtool)}"; \
+	if [ -x "$$tool" ] && [ -x "$$(dirname "$$tool")/prometheus" ]; then dirname "$$tool" > $(PROMETHEUS)/path; \
+	elif $(MAKE) -s $(PROMETHEUS)/usr/bin/promtool; then echo $(PROMETHEUS)/usr/bin > $(PROMETHEUS)/path; \
+	else rm -f $(PROMETHEUS)/path; echo "No promtool with a prometheus beside it: the tests of the alerts are skipped. Unpack one of" \
+		"https://prometheus.io/download and name it: make test PROMTOOL=.../promtool" >&2; fi
+
+$(PROMETHEUS)/usr/bin/promtool:
+	@command -v apt-get dpkg > /dev/null && cd $(PROMETHEUS) && rm -f *.deb && \
+	{ apt-get -qq download prometheus 2> /dev/null || { apt-get -qq update && apt-get -qq download prometheus; }; } && \
+	dpkg -x prometheus_*.deb . && rm -f *.deb && test -x usr/bin/prometheus
