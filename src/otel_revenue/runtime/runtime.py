@@ -196,7 +196,9 @@ class Runtime:
 
     # -- events -----------------------------------------------------------------------------------------------------
 
-    def record(self, name: str, attributes: Mapping[str, Any], *, on_server: bool = False) -> bool:
+    def record(
+        self, name: str, attributes: Mapping[str, Any], *, on_server: bool = False, at_ns: int | None = None
+    ) -> bool:
         """
         Record an event that is not money: checked, cleaned, on its way to disk, and on the live span.
 
@@ -204,26 +206,42 @@ class Runtime:
             name: the event's name in the schema.
             attributes: by wire name; what the schema does not declare is left out and counted.
             on_server: the span event goes to the request's SERVER span rather than to the current one.
+            at_ns: when it happened; now when None.
 
         Returns:
             whether it was recorded.
         """
         now_ns = time.time_ns()
+        time_ns = now_ns if at_ns is None else at_ns
         here = spans.here(self.servers, on_server=on_server)
         parts: dict[str, bytes] = {}
         clean = self._clean(name, attributes, parts, event_ids.new(), here.elapsed_ms(now_ns))
         if self.plan.logs:
-            encoded = record.encode(name, clean, time_ns=now_ns, observed_ns=now_ns, ids=here.ids, encoded=parts)
+            encoded = record.encode(name, clean, time_ns=time_ns, observed_ns=now_ns, ids=here.ids, encoded=parts)
             self._open().append(clean["event_id"], name, encoded, now_ns)
         self.instruments.recorded.add(name)
         if here.ids[0]:
-            self._project(here, name, clean, now_ns, on_server=on_server)
+            self._project(here, name, clean, time_ns, on_server=on_server)
         return True
 
     def track(self, name: str, attributes: Mapping[str, Any]) -> bool:
         """Record an event of the application's own flow; what is bound to the request is added."""
         values = bound.current(self.servers)
         return self.record(name, {**values, **attributes} if values else attributes)
+
+    def track_browser(self, name: str, attributes: Mapping[str, Any], *, at_ns: int | None = None) -> bool:
+        """
+        Record an event that a visitor's browser tells of, by its own word alone: nothing of the current request is added.
+
+        Args:
+            name: an event that a browser may send.
+            attributes: by wire name, those that a browser may say.
+            at_ns: when it happened, by our clock; now when None.
+
+        Returns:
+            whether it was recorded.
+        """
+        return self.record(name, {**attributes, "telemetry.source": "browser"}, at_ns=at_ns)
 
     def show_context(self, attributes: Mapping[str, Any]) -> None:
         """Put the order context on the request's SERVER span."""

@@ -1,0 +1,46 @@
+"""What one request knows of an order, and what later requests and its payment carry of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry.trace import SpanKind
+
+from otel_revenue import bind, flush
+from support.instrumented import App
+from support.receiver import Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+YESTERDAY_NS = 1_790_000_000 * 10**9
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+    with Receiver() as receiver:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        app = App(receiver, tmp_path)
+        app.instrument()
+        yield app
+        app.instrumentor.uninstrument()
+
+
+def test_a_browser_speaks_for_itself(app: App) -> None:
+    """An event that a browser tells of is marked as such, keeps its own time, and takes nothing from the request that brings it."""
+    runtime = app.instrumentor.runtime
+    with app.tracers.get_tracer("web").start_as_current_span("POST /ingest", kind=SpanKind.SERVER):
+        bind(order_id="o-server", tier="gold")
+        runtime.track_browser("checkout.start", {"journey_id": "j-1"}, at_ns=YESTERDAY_NS)
+    flush(45)
+    (event,) = app.receiver.named("checkout.start")
+
+    assert (YESTERDAY_NS, "browser", "j-1") == (
+        event.time_ns,
+        event.attributes["telemetry.source"],
+        event.attributes["journey_id"],
+    )
+    assert set() == {"order_id", "tier"} & set(event.attributes)
