@@ -28,6 +28,7 @@ def attribute(
     pattern: str = "",
     metric_label: bool = False,
     required: bool = False,
+    browser: bool = False,
 ) -> Any:
     """
     Declare one attribute of an event.
@@ -42,6 +43,7 @@ def attribute(
         pattern: regular expression that a `Kind.CODE` must match in full.
         metric_label: few values, so it may label a counter.
         required: an event without it is not recorded.
+        browser: a visitor's browser may say it, where it may send the event at all. Whoever says it may be lying.
     """
     info = AttributeInfo(
         meaning=meaning,
@@ -53,6 +55,7 @@ def attribute(
         pattern=pattern,
         metric_label=metric_label,
         required=required,
+        browser=browser,
     )
     field = Field(
         ... if required else None, description=meaning, examples=[example], alias=wire or None, **_bounds(kind, pattern)
@@ -79,6 +82,8 @@ class RevenueEvent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     event_name: ClassVar[str] = ""
+    from_browser: ClassVar[bool] = False
+    """Whether a visitor's browser may send it: never where it is about money."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

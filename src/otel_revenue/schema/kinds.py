@@ -66,3 +66,4 @@ class AttributeInfo:
     pattern: str
     metric_label: bool
     required: bool
+    browser: bool = False

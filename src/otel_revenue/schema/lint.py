@@ -120,6 +120,12 @@ def labels_are_few(info: AttributeInfo, _: Mapping[str, AttributeInfo]) -> str:
     return "" if few or not info.metric_label else "no id, amount or count may label a metric"
 
 
+def browsers_know_no_money(info: AttributeInfo, _: Mapping[str, AttributeInfo]) -> str:
+    """A browser says no amount, no currency and no id of Stripe's: what comes from there is forgeable."""
+    money = info.kind in (Kind.MAJOR, Kind.MINOR) or info.wire.endswith("currency") or info.wire.startswith("stripe.")
+    return "a browser's word is forgeable: leave out browser=True" if info.browser and money else ""
+
+
 RULES: Final[tuple[Rule, ...]] = (
     well_formed_name,
     nobody_in_person,
@@ -130,6 +136,7 @@ RULES: Final[tuple[Rule, ...]] = (
     suffixes_are_true,
     money_has_its_truth,
     labels_are_few,
+    browsers_know_no_money,
 )
 
 
