@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "src"))
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tools")]
 
-from otel_revenue import config  # noqa: E402 - the path comes first
+from derived import browser  # noqa: E402 - the path comes first
+
+from otel_revenue import config  # noqa: E402
 from otel_revenue.schema import lint  # noqa: E402
 from otel_revenue.schema.documents import json_schema  # noqa: E402
 from otel_revenue.schema.events import EVENTS, SCHEMA_VERSION, CommonEvent  # noqa: E402
@@ -91,6 +93,8 @@ NOT_IN = {
         "currency",
     },
     "order.paid": {"requested_attributes"},
+    "checkout.payment_failed": {"elapsed_ms"},
+    "checkout.expired": {"elapsed_ms", "cancellation_reason"},
 }
 """What a sample leaves out beside: attributes that are known later, or said by Stripe alone."""
 
@@ -193,6 +197,9 @@ def _section(event: type[CommonEvent], head: list[str]) -> str:
     if own:
         text += ["Beside the keys that every event may carry:", "", *head, *map(_row, own), ""]
     text += ["A sample of its attributes:", "", "```json", json.dumps(sample(event), indent=2), "```", ""]
+    if event.from_browser:
+        said = ", ".join(f"`{wire}`" for wire, info in attributes_of(event).items() if info.browser)
+        text += [f"A visitor's browser may send it, with {said}.", ""]
     text += [f"JSON Schema: [`schema/{event.event_name}.json`](../schema/{event.event_name}.json)", ""]
     return "\n".join(text)
 
@@ -240,6 +247,7 @@ def outputs() -> dict[str, str]:
         "docs/settings.md": settings_page(),
     }
     files.update({f"schema/{event.event_name}.json": schema_file(event) for event in EVENTS})
+    files.update(browser.outputs(MARK))
     return files
 
 

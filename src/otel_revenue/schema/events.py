@@ -36,12 +36,21 @@ class CommonEvent(RevenueEvent):
     )
     order_id: str | None = attribute(
         "The shop's id of the order, from the first configured source that has one. A renewal may carry its subscription's "
-        "first order.", _P, Kind.ID, example="order-1042")  # fmt: skip
+        "first order.", _P, Kind.ID, example="order-1042", browser=True)  # fmt: skip
     journey_id: str | None = attribute(
-        "One buying attempt before an order_id exists: opaque and random.", _P, Kind.ID, example="j-7c9f1b52"
+        "One buying attempt before an order_id exists: opaque and random.",
+        _P,
+        Kind.ID,
+        example="j-7c9f1b52",
+        browser=True,
     )
     tier: str | None = attribute(
-        "Price level of the order, as the shop names it.", _B, Kind.LABEL, example="pro", metric_label=True
+        "Price level of the order, as the shop names it.",
+        _B,
+        Kind.LABEL,
+        example="pro",
+        metric_label=True,
+        browser=True,
     )
     subtotal: float | None = attribute(
         "Sum of the items before discount, shipping and exclusive tax, in major units. For people; `subtotal_minor` is the truth.",
@@ -69,7 +78,12 @@ class CommonEvent(RevenueEvent):
         "the buyer's), the order's metadata, or the request.",
         _B, Kind.CODE, example="billing", pattern="billing|shipping|card_issuer|metadata|request")  # fmt: skip
     surface: str | None = attribute(
-        "The place in the product that led to the order.", _B, Kind.LABEL, example="pricing-page", metric_label=True
+        "The place in the product that led to the order.",
+        _B,
+        Kind.LABEL,
+        example="pricing-page",
+        metric_label=True,
+        browser=True,
     )
     livemode: bool | None = attribute(
         "False for Stripe's test mode: keep it out of every sum.", _T, Kind.FLAG, example=True
@@ -78,7 +92,7 @@ class CommonEvent(RevenueEvent):
         "From the start of the request's SERVER span to the event.", _T, Kind.COUNT, example=184, unit="ms"
     )
     synthetic: bool | None = attribute(
-        "True for bots, probes and load tests; absent otherwise.", _T, Kind.FLAG, example=True
+        "True for bots, probes and load tests; absent otherwise.", _T, Kind.FLAG, example=True, browser=True
     )
     replayed: bool | None = attribute(
         "True when the event was recorded by a repair, later than it happened.", _T, Kind.FLAG, example=True
@@ -94,10 +108,12 @@ class CommonEvent(RevenueEvent):
 class ItemsEvent(CommonEvent):
     """Events that know what is bought."""
 
-    item_count: int | None = attribute("Number of units over all lines.", _B, Kind.COUNT, example=3, unit="{item}")
+    item_count: int | None = attribute(
+        "Number of units over all lines.", _B, Kind.COUNT, example=3, unit="{item}", browser=True
+    )
     skus: list[str] | None = attribute(
         "Stock keeping units of the lines, from the configured sources; together below 255 characters.",
-        _B, Kind.IDS, example=["poster-a2", "frame-oak"])  # fmt: skip
+        _B, Kind.IDS, example=["poster-a2", "frame-oak"], browser=True)  # fmt: skip
     skus_cut: int | None = attribute(
         "How many SKUs are not in `skus`, since they did not fit or looked like personal data; absent when none.",
         _T,
@@ -111,6 +127,7 @@ class CheckoutStart(ItemsEvent):
     """The buyer opens checkout."""
 
     event_name: ClassVar[str] = "checkout.start"
+    from_browser: ClassVar[bool] = True
 
 
 class CheckoutSessionCreated(ItemsEvent):
@@ -136,18 +153,20 @@ class DesignStarted(CommonEvent):
     """Generation of a design begins."""
 
     event_name: ClassVar[str] = "design.started"
+    from_browser: ClassVar[bool] = True
 
-    design_id: str | None = attribute("The shop's id of the design.", _B, Kind.ID, example="d-311")
+    design_id: str | None = attribute("The shop's id of the design.", _B, Kind.ID, example="d-311", browser=True)
 
 
 class DesignApproved(CommonEvent):
     """A design is approved."""
 
     event_name: ClassVar[str] = "design.approved"
+    from_browser: ClassVar[bool] = True
 
-    design_id: str | None = attribute("The shop's id of the design.", _B, Kind.ID, example="d-311")
+    design_id: str | None = attribute("The shop's id of the design.", _B, Kind.ID, example="d-311", browser=True)
     duration_ms: int | None = attribute(
-        "From the start of the design to its approval.", _B, Kind.COUNT, example=61000, unit="ms"
+        "From the start of the design to its approval.", _B, Kind.COUNT, example=61000, unit="ms", browser=True
     )
 
 

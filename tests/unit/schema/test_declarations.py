@@ -90,6 +90,10 @@ REFUSED = [
     ("money", float | None, Kind.MAJOR, {"example": 1.0, "unit": "minor units of currency", "wire": "fee"}, "major units of <attribute"),
     ("label", str | None, Kind.ID, {"metric_label": True}, "may label a metric"),
     ("label", int | None, Kind.COUNT, {"example": 1, "unit": "{item}", "metric_label": True}, "may label a metric"),
+    ("browser", int | None, Kind.MINOR,
+     {"example": 1, "unit": "minor units of currency", "wire": "fee_minor", "browser": True}, "leave out browser=True"),
+    ("browser", str | None, Kind.LABEL, {"wire": "own_currency", "browser": True}, "leave out browser=True"),
+    ("browser", str | None, Kind.ID, {"wire": "stripe.charge.id", "browser": True}, "leave out browser=True"),
     ("type", str | None, Kind.COUNT, {"example": 1, "unit": "{item}"}, "annotate it as int | None"),
     ("type", str, Kind.LABEL, {}, "annotate it as str | None"),
     ("type", float | None, Kind.MINOR, {"example": 1, "unit": "minor units of currency", "wire": "fee_minor"}, "annotate it as int | None"),
@@ -214,6 +218,25 @@ def test_the_promised_attributes_are_declared(name, attributes):
     declared = {event.event_name: attributes_of(event) for event in EVENTS}[name]
 
     assert [] == [wire for wire in attributes if wire not in declared]
+
+
+def test_a_browser_says_nothing_of_money():
+    """
+    What a browser may send is written here as well: three stages of the funnel, and neither amount, currency, id of Stripe's
+    nor anything that is ours to say.
+    """
+    said = {
+        event.event_name: {wire for wire, info in attributes_of(event).items() if info.browser}
+        for event in EVENTS
+        if event.from_browser
+    }
+    common = {"order_id", "journey_id", "tier", "surface", "synthetic"}
+
+    assert {
+        "checkout.start": {*common, "item_count", "skus"},
+        "design.started": {*common, "design_id"},
+        "design.approved": {*common, "design_id", "duration_ms"},
+    } == said
 
 
 def test_kinds_of_payment_are_those_of_the_definitions():
