@@ -196,9 +196,7 @@ class Runtime:
 
     # -- events -----------------------------------------------------------------------------------------------------
 
-    def record(
-        self, name: str, attributes: Mapping[str, Any], *, on_server: bool = False, at_ns: int | None = None
-    ) -> bool:
+    def record(self, name: str, attributes: Mapping[str, Any], *, on_server: bool = False) -> bool:
         """
         Record an event that is not money: checked, cleaned, on its way to disk, and on the live span.
 
@@ -206,42 +204,66 @@ class Runtime:
             name: the event's name in the schema.
             attributes: by wire name; what the schema does not declare is left out and counted.
             on_server: the span event goes to the request's SERVER span rather than to the current one.
-            at_ns: when it happened; now when None.
 
         Returns:
             whether it was recorded.
         """
         now_ns = time.time_ns()
-        time_ns = now_ns if at_ns is None else at_ns
         here = spans.here(self.servers, on_server=on_server)
         parts: dict[str, bytes] = {}
-        clean = self._clean(name, attributes, parts, event_ids.new(), here.elapsed_ms(now_ns))
+        clean = self._written(name, attributes, event_ids.new(), here.elapsed_ms(now_ns), now_ns, now_ns, here.ids)
+        if here.ids[0]:
+            self._project(here, name, clean, now_ns, on_server=on_server)
+        return True
+
+    def _written(
+        self,
+        name: str,
+        attributes: Mapping[str, Any],
+        event_id: str,
+        elapsed_ms: int | None,
+        time_ns: int,
+        now_ns: int,
+        ids: tuple[int, int, int],
+    ) -> dict[str, Any]:
+        """Check, clean, encode and append an event that is not money; returns the attributes that leave."""
+        clean = self._clean(name, attributes, parts, event_id, elapsed_ms)
         if self.plan.logs:
-            encoded = record.encode(name, clean, time_ns=time_ns, observed_ns=now_ns, ids=here.ids, encoded=parts)
+            encoded = record.encode(name, clean, time_ns=time_ns, observed_ns=now_ns, ids=ids, encoded=parts)
             self._open().append(clean["event_id"], name, encoded, now_ns)
         self.instruments.recorded.add(name)
-        if here.ids[0]:
-            self._project(here, name, clean, time_ns, on_server=on_server)
-        return True
+        return clean
 
     def track(self, name: str, attributes: Mapping[str, Any]) -> bool:
         """Record an event of the application's own flow; what is bound to the request is added."""
         values = bound.current(self.servers)
         return self.record(name, {**values, **attributes} if values else attributes)
 
-    def track_browser(self, name: str, attributes: Mapping[str, Any], *, at_ns: int | None = None) -> bool:
+    def track_browser(
+        self,
+        name: str,
+        attributes: Mapping[str, Any],
+        *,
+        event_id: str | None = None,
+        at_ns: int | None = None,
+        ids: tuple[int, int, int] = (0, 0, 0),
+    ) -> None:
         """
         Record an event that a visitor's browser tells of, by its own word alone: nothing of the current request is added.
 
         Args:
+        It is a log event only: the span that it belongs to has ended, or is not ours.
+
             name: an event that a browser may send.
             attributes: by wire name, those that a browser may say.
             at_ns: when it happened, by our clock; now when None.
-
-        Returns:
-            whether it was recorded.
+            event_id: where the same event may be told again, an id that it then has again; never one that the browser chose.
+            ids: trace id, span id and flags of the page; zeros outside a trace.
         """
-        return self.record(name, {**attributes, "telemetry.source": "browser"}, at_ns=at_ns)
+        now_ns = time.time_ns()
+        time_ns = now_ns if at_ns is None else at_ns
+        values = {**attributes, "telemetry.source": "browser"}
+        self._written(name, values, event_id or event_ids.new(), None, time_ns, now_ns, ids)
 
     def show_context(self, attributes: Mapping[str, Any]) -> None:
         """Put the order context on the request's SERVER span."""
