@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from otel_revenue import _guard
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from support.postgres import Postgres
 
 # A busy machine is no failure.
-settings.register_profile("suite", deadline=None)
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
 OF_THE_SUITE = "OTEL_REVENUE_TEST_"

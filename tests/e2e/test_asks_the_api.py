@@ -10,8 +10,9 @@ import pytest
 import requests
 import stripe
 
+from support.ports import free_port
 from support.receiver import Receiver, wait_for
-from support.running_shop import RunningShop, free_port
+from support.running_shop import RunningShop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from support.ports import free_port
 from support.receiver import wait_for
-from support.running_shop import RunningShop, free_port
+from support.running_shop import RunningShop
 
 if TYPE_CHECKING:
     from otel_revenue.testing import FakeStripe

@@ -19,20 +19,15 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import (
 )
 
 from otel_revenue.testing import FakeStripe
-from support.receiver import Receiver
-from support.receiver import wait_for as wait_within
-from support.running_shop import INSTRUMENT, RunningShop, free_port
+from support.ports import free_port
+from support.receiver import Receiver, wait_for
+from support.running_shop import INSTRUMENT, RunningShop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 COMMAND = Path(sys.executable).with_name("otel-revenue")
 CANARY = "c4n4ry-s3cr3t"
-
-
-def wait_for(condition: Callable[[], bool]) -> bool:
-    """Wait long enough for a machine that is busy: each condition here runs a command."""
-    return wait_within(condition, 45)
 
 
 @pytest.fixture

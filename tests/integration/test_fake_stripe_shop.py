@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,17 +14,12 @@ import requests
 
 from otel_revenue.testing import Buyer, FakeStripe
 from otel_revenue.testing.fake_stripe import WEBHOOK_SECRET
+from support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop_fastapi"
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class Running:

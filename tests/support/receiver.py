@@ -114,7 +114,7 @@ class Receiver:
                     self.metrics[metric.name] = points
 
 
-def wait_for(condition: Callable[[], bool], timeout: float = 20.0) -> bool:
+def wait_for(condition: Callable[[], bool], timeout: float = 60.0) -> bool:
     """Wait until *condition* holds; the time is a bound against hanging, never a promise."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:

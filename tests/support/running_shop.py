@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from .ports import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,13 +25,6 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHOP = REPOSITORY / "examples" / "shop_fastapi"
 INSTRUMENT = Path(sys.executable).with_name("opentelemetry-instrument")
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def children(pid: int) -> list[int]:
@@ -111,7 +105,7 @@ class RunningShop:
                 start_new_session=True,
             )
         self._group = self._process.pid
-        end = time.monotonic() + 60
+        end = time.monotonic() + 90
         while time.monotonic() < end:
             if self._process.poll() is not None:
                 raise AssertionError(f"the shop ended:\n{self.log}")
@@ -187,16 +181,16 @@ class RunningShop:
             return 0
         if process.poll() is None:
             process.send_signal(number)
-        return process.wait(60)
+        return process.wait(90)
 
     def order(self, **cart: Any) -> dict[str, Any]:
         """Put an order; returns what the shop answers."""
         body = {"tier": "basic", "currency": "eur", "lines": [{"sku": "poster-a3", "quantity": 2}], **cart}
-        answer = requests.post(f"{self.url}/checkout", json=body, timeout=20)
+        answer = requests.post(f"{self.url}/checkout", json=body, timeout=60)
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
     def webhook(self, body: bytes, signature: str) -> int:
         """Deliver a webhook; returns the shop's status."""
         headers = {"Stripe-Signature": signature, "Content-Type": "application/json"}
-        return requests.post(f"{self.url}/webhooks/stripe", data=body, headers=headers, timeout=20).status_code
+        return requests.post(f"{self.url}/webhooks/stripe", data=body, headers=headers, timeout=60).status_code

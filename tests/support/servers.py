@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .running_shop import REPOSITORY, RunningShop, free_port
+from .ports import free_port
+from .running_shop import REPOSITORY, RunningShop
 
 if TYPE_CHECKING:
     from otel_revenue.testing import FakeStripe

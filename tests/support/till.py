@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from otel_revenue.config import Settings
-from otel_revenue.instrumentation.stripe import facts
+from otel_revenue.instrumentation.stripe import facts, order
 from otel_revenue.instrumentation.stripe.joins import rules
 from otel_revenue.ledger.ledger import Ledger
+from otel_revenue.ledger.model import Missed, Payment
 from otel_revenue.ledger.sqlite import SqliteStore
 
 from .reading import NO_TRACE, NOW_NS, reader_for
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from otel_revenue.ledger.ledger import Taken
-    from otel_revenue.ledger.model import Payment
+    from otel_revenue.ledger.model import Outcome
 
 SECOND = 10**9
 HOUR = 3600 * SECOND
@@ -29,11 +30,13 @@ class Till:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.recorded: list[Payment] = []
+        self.missed: list[Missed] = []
         self.taken: list[Taken] = []
         self.now_ns = NOW_NS
         self.store = SqliteStore(None)
         self.ledger = Ledger(self.store, RULES)
-        self._reader = reader_for(settings or Settings())
+        self.settings = settings or Settings()
+        self._reader = reader_for(self.settings)
 
     def deliver(self, body: Any) -> facts.Reading:
         """Take one webhook event."""
@@ -68,8 +71,16 @@ class Till:
             self.taken.append(self.ledger.take(item, self.now_ns, self._encode))
         return reading
 
-    def _encode(self, payment: Payment) -> list[Any]:
-        self.recorded.append(payment)
+    @property
+    def setbacks(self) -> list[tuple[str, dict[str, Any]]]:
+        """Name and attributes of the events that tell of money that did not come, by time."""
+        return [order.described(missed, self.settings) for missed in sorted(self.missed, key=lambda m: m.at_ns)]
+
+    def _encode(self, outcome: Outcome) -> list[Any]:
+        if isinstance(outcome, Payment):
+            self.recorded.append(outcome)
+        else:
+            self.missed.append(outcome)
         return []
 
 
