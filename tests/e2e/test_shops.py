@@ -79,6 +79,7 @@ def test_a_payment_on_each_framework(name: str, fake: FakeStripe, receiver: Rece
             return {s.attributes.get("order_id") for s in receiver.spans if s.kind == 2 and "order.paid" in s.events}
 
         assert wait_for(lambda: {o["order_id"] for o in orders} <= shown()), shop.log
+        assert wait_for(lambda: len(receiver.named("order.paid")) >= len(orders)), shop.log
     paid = receiver.named("order.paid")
     servers = {s.trace_id: s.attributes["order_id"] for s in receiver.spans if s.kind == 2 and "order.paid" in s.events}
 

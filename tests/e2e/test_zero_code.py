@@ -134,7 +134,7 @@ def test_a_delayed_method_counts_when_the_money_comes(shop: RunningShop, fake: F
 def test_sigterm_loses_nothing(shop: RunningShop, fake: FakeStripe, receiver: Receiver) -> None:
     """An orchestrator's SIGTERM right after the payments: the flush at the lifespan's end delivers what waits."""
     shop.kill()
-    shop.environ["OTEL_REVENUE_LINGER"] = "30"
+    shop.environ |= {"OTEL_REVENUE_LINGER": "30", "OTEL_REVENUE_FLUSH_TIMEOUT": "45"}
     shop.start()
     endpoint = fake.collect()
     for _ in range(5):

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from support.receiver import Receiver
-from support.receiver import wait_for as _wait_for
+from support.ports import free_port
+from support.receiver import Receiver, wait_for
 from support.running_shop import RunningShop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from otel_revenue.testing import FakeStripe
     from otel_revenue.testing.fake_stripe import Delivery
-
-
-def wait_for(condition: Callable[[], bool]) -> bool:
-    """Wait longer than the lease of rows that a dead process was sending."""
-    return _wait_for(condition, 45)
 
 
 def _deliveries(fake: FakeStripe, shop: RunningShop, orders: int, seed: int) -> list[Delivery]:
@@ -64,7 +57,7 @@ def test_killed_between_deliveries(fake: FakeStripe, receiver: Receiver, tmp_pat
 def test_killed_in_the_middle_of_a_request(fake: FakeStripe, receiver: Receiver, tmp_path: Path) -> None:
     """Kill -9 while webhooks are being answered: Stripe sends again what had no answer, and each payment counts once."""
     shop = RunningShop(fake, tmp_path, receiver.url, environ={"OTEL_REVENUE_ENRICH_HOLD": "1"}).start()
-    fake.webhooks.configure(attempts=20, backoff=0.2, duplicates=2, reorder=True)
+    fake.webhooks.configure(attempts=60, backoff=0.2, duplicates=2, reorder=True)
     orders = [shop.order()["session_id"] for _ in range(12)]
     fake.add_endpoint(f"{shop.url}/webhooks/stripe")
     payer = threading.Thread(target=lambda: [fake.pay(session) for session in orders])
@@ -74,7 +67,7 @@ def test_killed_in_the_middle_of_a_request(fake: FakeStripe, receiver: Receiver,
             time.sleep(pause)
             shop.kill()
             shop.start()
-        payer.join(30)
+        payer.join(60)
         fake.webhooks.drain(60)
 
         assert wait_for(lambda: len(_recorded(receiver)) >= 12)
@@ -85,10 +78,8 @@ def test_killed_in_the_middle_of_a_request(fake: FakeStripe, receiver: Receiver,
 
 def test_receiver_down_for_the_whole_run(fake: FakeStripe, tmp_path: Path) -> None:
     """Nothing answers while people buy, the application is killed; after a restart everything arrives, once."""
-    down = Receiver()
-    with down:
-        pass  # a port that nobody listens on any more
-    shop = RunningShop(fake, tmp_path, down.url).start()
+    port = free_port()
+    shop = RunningShop(fake, tmp_path, f"http://127.0.0.1:{port}").start()
     sessions = 0
     try:
         for delivery in _deliveries(fake, shop, 5, seed=2):
@@ -96,7 +87,7 @@ def test_receiver_down_for_the_whole_run(fake: FakeStripe, tmp_path: Path) -> No
         sessions = 5
     finally:
         shop.kill()
-    with Receiver(port=down.port) as up:
+    with Receiver(port=port) as up:
         shop.start()
 
         assert wait_for(lambda: len(up.named("order.paid")) >= 5 and len(up.named("checkout.session_created")) >= 5)
@@ -117,18 +108,13 @@ def test_killed_during_delivery(fake: FakeStripe, tmp_path: Path) -> None:
         assert wait_for(lambda: bool(slow.named("order.paid")))
         first = {log.attributes["event_id"] for log in slow.named("order.paid")}
         shop.kill()
-    shop.environ = {"OTEL_EXPORTER_OTLP_TIMEOUT": "2"}
-    with Receiver(port=slow.port) as up:
-        _forget_leases(shop.store)
+        shop.forget_leases()
+        shop.environ = {}
+        slow.delay_s = 0
+        slow.logs.clear()
         shop.start()
 
-        assert wait_for(lambda: len(_recorded(up)) >= 3)
+        assert wait_for(lambda: len(_recorded(slow)) >= 3)
         shop.stop()
-        assert first <= {log.attributes["event_id"] for log in up.named("order.paid")}
-        assert _expected(fake) == _recorded(up)
-
-
-def _forget_leases(store: Path) -> None:
-    """Let the time of the dead process's lease pass."""
-    with sqlite3.connect(store / "ledger.sqlite3") as ledger:
-        ledger.execute("UPDATE delivery SET lease_ns = 0")
+        assert first <= {log.attributes["event_id"] for log in slow.named("order.paid")}
+        assert _expected(fake) == _recorded(slow)
