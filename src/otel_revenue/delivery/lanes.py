@@ -205,7 +205,8 @@ class SpoolLane:
             progress.answered(name, now_ns)
             progress.spool.widen()
             self._spool.commit(name, batch)
-            return Step.MORE
+            # What came while this one was under way has woken the worker, and is gathered: not one small request after the other.
+            return Step.EMPTY if batch.last else Step.MORE
         if isinstance(outcome, Refused):
             progress.answered(name, now_ns)
             progress.last_error = outcome.reason

@@ -28,13 +28,14 @@ _ABANDONED_S: Final = 60.0
 
 @dataclass(frozen=True)
 class Batch:
-    """Frames of one segment. Give it back to `Spool.commit` when they are done with."""
+    """Frames of one segment. Give it back to `Spool.commit` when they are done with. `last`: nothing stood behind them then."""
 
     frames: Sequence[bytes]
     head: bytes
     segment: Path
     end: int
     ends: Sequence[int] = ()
+    last: bool = False
 
 
 class Spool:
@@ -175,7 +176,8 @@ class Spool:
             found = segment.read(at, limit)
             self.lost_bytes += found.lost
             if found.frames:
-                return Batch(found.frames, segment.head, segment.path, found.end, found.ends)
+                last = found.end >= segment.size and segment is self._segments[-1]
+                return Batch(found.frames, segment.head, segment.path, found.end, found.ends, last)
             segment.cursors[reader] = found.end
         return None
 

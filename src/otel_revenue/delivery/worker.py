@@ -240,7 +240,10 @@ class Worker:
 
     def _tick(self, tick: Tick, now_ns: int) -> int | None:
         with guard("delivery.chore"):
-            return tick(now_ns)
+            try:
+                return tick(now_ns)
+            except StoreError:  # busy or away: nobody's fault, and over in a moment
+                return now_ns + _SECOND
         return None
 
     def _adopt(self, now_ns: int, *, hurry: bool) -> None:

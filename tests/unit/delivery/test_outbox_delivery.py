@@ -512,6 +512,19 @@ def test_a_chore_that_fails_stops_nothing(store: SqliteStore, clock: Clock) -> N
     assert (["o0"], 1) == (far_end.taken, len(calls))
 
 
+def test_a_chore_that_finds_the_store_busy_comes_again_in_a_second(store: SqliteStore, clock: Clock) -> None:
+    """
+    A store that somebody holds is no failure of ours: the guard sees nothing, and the chore has its turn soon.
+    """
+
+    def chore(now_ns: int) -> None:
+        raise StoreBusy("another process")
+
+    next_ns, _ = _worker(store, clock, ticks=(chore,)).run_once()
+
+    assert clock() + SECOND == next_ns
+
+
 def test_a_clock_that_is_set_back_frees_rows(store: SqliteStore, clock: Clock) -> None:
     """
     Rows that a dead process had leased, and one that waits by itself, do not wait for a clock that was set back by hours.

@@ -348,6 +348,26 @@ def test_many_events_go_in_few_requests(store: SqliteStore, spool: Spool, clock:
     assert ([2048, 2048, 904], orders) == (list(map(len, far_end.requests)), far_end.taken)
 
 
+def test_what_comes_meanwhile_is_gathered(store: SqliteStore, spool: Spool, clock: Clock) -> None:
+    """
+    Events that come while a request is under way do not each make a request of the same pass: the next one takes them together.
+    """
+
+    def mood(_: Sequence[str]) -> Outcome:
+        _append(spool, "a", "b", "c")
+        return Delivered()
+
+    far_end = FarEnd(mood)
+    worker = _worker(store, spool, clock, far_end)
+    _append(spool, *ORDERS)
+    sizes = []
+    for _ in range(3):
+        worker.run_once()
+        sizes.append(list(map(len, far_end.requests)))
+
+    assert [[40], [40, 3], [40, 3, 3]] == sizes
+
+
 def test_a_wake_gathers_longer_while_many_come(store: SqliteStore, spool: Spool, clock: Clock) -> None:
     """
     The more the last requests carried the longer the next one gathers, up to half a second, and as short as before when it is quiet.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from otel_revenue.delivery import worker as module
 from otel_revenue.delivery.outcome import Delivered, Later, Outcome
 from otel_revenue.delivery.spool import Spool
 from otel_revenue.delivery.worker import Worker
@@ -65,10 +66,11 @@ def test_no_thread_before_start(store: SqliteStore) -> None:
     assert (0, 1, 0) == (made - before, started - before, threading.active_count() - before)
 
 
-def test_a_wake_delivers(store: SqliteStore) -> None:
+def test_a_wake_delivers(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     An event that was put while the thread sleeps is delivered at the wake, long before the next look.
     """
+    monkeypatch.setattr(module, "_IDLE_S", 3600.0)
     far_end = FarEnd()
     worker = _worker(store, far_end)
     worker.start()
@@ -76,7 +78,7 @@ def test_a_wake_delivers(store: SqliteStore) -> None:
     for n in range(50):
         put(store, f"o{n}")
         worker.wake()
-        sent.append(wait_for(lambda n=n: len(far_end.taken) > n, 4))  # type: ignore[misc]
+        sent.append(wait_for(lambda n=n: len(far_end.taken) > n))  # type: ignore[misc]
     worker.stop(LONG)
 
     assert [True] * 50 == sent
