@@ -28,6 +28,7 @@ demo: setup-demo ## buyers walk through an unmodified shop, half a minute after 
 test: setup stripe-cli stripe-versions prometheus lint ## set up and run everything: lint, types, all tests; some minutes
 	@OTEL_REVENUE_TEST_STRIPE_CLI="$$(cat $(STRIPE_CLI)/path)" OTEL_REVENUE_TEST_STRIPE_TARGETS="$(STRIPE_TARGETS)" \
 		OTEL_REVENUE_TEST_PROMETHEUS="$$(cat $(PROMETHEUS)/path 2> /dev/null)" \
+		OTEL_REVENUE_TEST_OTELCOL="$$($(OTELCOL_PATH))" \
 		$(BIN)/python -m pytest -p tests.plugins.no_skips -m "not slow" $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy, import contracts, generated files
@@ -126,3 +127,9 @@ $(PROMETHEUS)/usr/bin/promtool:
 	@command -v apt-get dpkg > /dev/null && cd $(PROMETHEUS) && rm -f *.deb && \
 	{ apt-get -qq download prometheus 2> /dev/null || { apt-get -qq update && apt-get -qq download prometheus; }; } && \
 	dpkg -x prometheus_*.deb . && rm -f *.deb && test -x usr/bin/prometheus
+
+.PHONY: collector
+# Prints the path; version and size, or why there is none, go to the other stream.
+OTELCOL_PATH := $(BIN)/python -m tools.collector --cache $(CACHE)/collector
+collector: setup ## find an OpenTelemetry Collector ($$OTELCOL, the PATH's), or build it with Go: some minutes the first time
+	@$(OTELCOL_PATH)
