@@ -74,7 +74,8 @@ class Till:
     @property
     def setbacks(self) -> list[tuple[str, dict[str, Any]]]:
         """Name and attributes of the events that tell of money that did not come, by time."""
-        return [order.described(missed, self.settings) for missed in sorted(self.missed, key=lambda m: m.at_ns)]
+        by_time = sorted(self.missed, key=lambda missed: (missed.at_ns, missed.setback.kind, missed.attempt))
+        return [order.described(missed, self.settings) for missed in by_time]
 
     def _encode(self, outcome: Outcome) -> list[Any]:
         if isinstance(outcome, Payment):

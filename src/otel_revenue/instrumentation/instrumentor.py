@@ -104,7 +104,7 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
             settings,
             plan,
             joins.rules(settings.hold, settings.enrich_hold, settings.stripe_lookup_hold if lookup else 0),
-            lambda payment: order.paid_attributes(payment, settings),
+            lambda outcome: order.described(outcome, settings),
             tracer_provider=traces,
             meter_provider=meter_provider or metrics.get_meter_provider(),
             version=__version__,

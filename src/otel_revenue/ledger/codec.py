@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from .model import Alias, Group, Soft, evidence_from_list, evidence_to_list
+from .model import Alias, Group, Soft, evidence_from_list, evidence_to_list, setback_from_list, setback_to_list
 
 
 def group_to_text(group: Group) -> str:
@@ -24,6 +24,7 @@ def group_to_text(group: Group) -> str:
             "p": group.traceparent,
             "c": group.created_ns,
             "n": group.seen,
+            **({"m": [setback_to_list(s) for s in group.setbacks]} if group.setbacks else {}),
         },
         separators=(",", ":"),
     )
@@ -52,4 +53,5 @@ def group_from_text(number: int, text: str) -> Group:
         traceparent=raw["p"],
         created_ns=raw["c"],
         seen=(raw["n"][0], raw["n"][1], raw["n"][2]),
+        setbacks=tuple(setback_from_list(s) for s in raw.get("m", ())),
     )

@@ -13,6 +13,7 @@ import enum
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from . import setbacks
 from .model import Alias, Certainty, Evidence, Facts, Group, Labels, Payment, merge_labels
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def _merge(groups: Sequence[Group], facts: Facts, aliases: Sequence[Alias], *, s
         traceparent=next((g.traceparent for g in ordered if g.traceparent), facts.traceparent),
         created_ns=_earliest(*(g.created_ns for g in ordered), facts.created_ns),
         seen=_first_seen([g.seen for g in ordered], facts),
+        setbacks=setbacks.merged([s for g in ordered for s in g.setbacks], facts.setback),
     )
 
 

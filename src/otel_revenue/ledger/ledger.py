@@ -3,22 +3,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from otel_revenue._guard import report
 from otel_revenue.errors import StoreError
 
-from . import join
+from . import join, setbacks
 from .join import DAY_NS, Rules, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .model import Facts, Group, Payment
+    from .model import Facts, Group, Missed, Outcome, Payment
     from .store import NewRow, Store, Transaction
 
-    Encode = Callable[[Payment], Sequence[NewRow]]
+    Encode = Callable[[Outcome], Sequence[NewRow]]
 
 MAX_AMOUNT: Final = 2**63 - 1
 """The largest integer that the outbox and OTLP can hold: a sum over several objects could pass it."""
@@ -33,14 +33,16 @@ class Taken:
         group: all that is now known of the payment; None when the facts were none of ours.
         new: its creation was not known before.
         payments: payments recorded by this, in most cases none or one.
+        missed: setbacks recorded by this.
         late_joins: payments that had been recorded as two before a fact joined them.
         disagrees: a payment recorded earlier turned out to have another amount.
-        due_ns: when a payment on hold is due; 0 when none is.
+        due_ns: when what is on hold is due; 0 when nothing is.
     """
 
     group: Group | None = None
     new: bool = False
     payments: list[Payment] = field(default_factory=list)
+    missed: list[Missed] = field(default_factory=list)
     late_joins: int = 0
     disagrees: bool = False
     due_ns: int = 0
@@ -50,7 +52,8 @@ class Ledger:
     """
     Joins facts into payments over a store.
 
-    *encode* turns a payment into the rows to put into the outbox; it is called inside the transaction and must be quick.
+    *encode* turns a payment or a setback into the rows to put into the outbox; it is called inside the transaction and must
+    be quick.
     """
 
     def __init__(self, store: Store, rules: Rules) -> None:
@@ -74,7 +77,7 @@ class Ledger:
 
     def release(self, now_ns: int, encode: Encode, limit: int = 100) -> Taken:
         """
-        Record payments whose hold is over. `due_ns` of the result is always 0: ask `Store.next_due_ns` for the next.
+        Record payments and setbacks whose hold is over. `due_ns` of the result is always 0: ask `Store.next_due_ns`.
 
         A payment that *encode* fails on is set aside by its ids, and holds up no other.
 
@@ -92,6 +95,8 @@ class Ledger:
         self, tx: Transaction, known: Sequence[Group], facts: Facts, now_ns: int, taken: Taken, encode: Encode
     ) -> None:
         taken.new = not any(g.created for g in known)
+        if facts.setback is not None:
+            facts = replace(facts, setback=replace(facts.setback, due_ns=now_ns + self._rules.enrich_ns))
         group, absorbed, beside = join.attach(known, facts, self._rules)
         taken.late_joins = max(0, sum(1 for g in (group, *absorbed) if _was_recorded(g.id, known)) - 1)
         taken.disagrees = self._disagrees(group, known)
@@ -138,7 +143,7 @@ class Ledger:
         return tx.put(group.changed(twin=found.id))
 
     def _settle(self, tx: Transaction, group: Group, now_ns: int, taken: Taken, encode: Encode) -> None:
-        group = tx.group(group.id) or group
+        group = self._record_setbacks(tx, tx.group(group.id) or group, now_ns, taken, encode)
         twin = tx.group(group.twin) if group.twin else None
         decision, due_ns = join.verdict(group, twin, self._rules, now_ns)
         if decision is Verdict.HOLD:
@@ -160,6 +165,18 @@ class Ledger:
             if stale is not None and stale.due_ns:
                 tx.put(stale.changed(due_ns=0))
 
+    def _record_setbacks(self, tx: Transaction, group: Group, now_ns: int, taken: Taken, encode: Encode) -> Group:
+        if not group.setbacks:  # as a rule
+            return group
+        due, kept = setbacks.due(group, now_ns)
+        for missed in due:
+            tx.add_rows(encode(missed))
+        taken.missed += due
+        if kept != group.setbacks:
+            group = tx.put(group.changed(setbacks=kept))
+        taken.due_ns = min((at for at in (taken.due_ns, *(s.due_ns for s in kept)) if at), default=0)
+        return group
+
     def _release_one(self, tx: Transaction, group: Group, now_ns: int, taken: Taken, encode: Encode) -> None:
         try:
             self._settle(tx, group, now_ns, taken, encode)
@@ -172,7 +189,8 @@ class Ledger:
     def _put_aside(self, tx: Transaction, group: Group, now_ns: int, reason: str) -> None:
         """Note by its ids a payment that cannot be recorded; later news of it may still do so."""
         tx.set_aside(now_ns, "ledger", "other", reason, tuple(sorted(alias.id for alias in group.aliases)))
-        tx.put((tx.group(group.id) or group).changed(due_ns=0))
+        left = tx.group(group.id) or group
+        tx.put(left.changed(due_ns=0, setbacks=setbacks.without_due(left.setbacks, now_ns)))
 
     def _disagrees(self, group: Group, known: Sequence[Group]) -> bool:
         recorded = [g for g in known if g.recorded_ns and g.evidence]

@@ -94,6 +94,31 @@ class Soft(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Setback:
+    """
+    One time that no money came: an attempt to pay that failed, or a payment that can no more be made.
+
+    Attributes:
+        kind: what happened, a constant of the caller's.
+        alias: names it: what several objects say of one kind under one name is one setback.
+        at_ns: when, by the far end's clock, in nanoseconds since the epoch.
+        rank: how well the object that tells of it knows which one it is, 0 best. Where objects of different ranks tell of one
+            kind on one payment, near in time, that is one setback, and the lowest rank speaks.
+        labels: candidates that are true of this setback alone.
+        seen: trace context of the request in which we learn this: (trace_id, span_id, flags); zeros outside a trace.
+        due_ns: when it is recorded from what is known by then; 0 once it has been.
+    """
+
+    kind: str
+    alias: Alias
+    at_ns: int
+    rank: int = 0
+    labels: Labels = field(default_factory=dict)
+    seen: tuple[int, int, int] = (0, 0, 0)
+    due_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """
     What an allow-list took from one far-end object.
@@ -111,6 +136,7 @@ class Facts:
         traceparent: W3C trace context of the request that created the object, if the object carries or is it.
         created_ns: when the far-end object was created; 0 when unknown.
         seen: trace context of the request in which we learn this: (trace_id, span_id, flags); zeros outside a trace.
+        setback: what the object says of money that did not come.
     """
 
     aliases: tuple[Alias, ...]
@@ -125,6 +151,7 @@ class Facts:
     traceparent: str = ""
     created_ns: int = 0
     seen: tuple[int, int, int] = (0, 0, 0)
+    setback: Setback | None = None
 
     def to_json(self) -> str:
         """Return the facts as text, for the spool that stands in for a busy store."""
@@ -142,6 +169,7 @@ class Facts:
                 "traceparent": self.traceparent,
                 "created_ns": self.created_ns,
                 "seen": self.seen,
+                "setback": None if self.setback is None else setback_to_list(self.setback),
             },
             separators=(",", ":"),
         )
@@ -168,6 +196,7 @@ class Facts:
             traceparent=raw["traceparent"],
             created_ns=raw["created_ns"],
             seen=(raw["seen"][0], raw["seen"][1], raw["seen"][2]),
+            setback=setback_from_list(raw["setback"]) if raw.get("setback") else None,
         )
 
 
@@ -199,6 +228,12 @@ class Group:
     traceparent: str = ""
     created_ns: int = 0
     seen: tuple[int, int, int] = (0, 0, 0)
+    setbacks: tuple[Setback, ...] = ()
+
+    @property
+    def next_due_ns(self) -> int:
+        """When something of it is to be recorded next, the payment or a setback; 0: nothing waits."""
+        return min((due for due in (self.due_ns, *(s.due_ns for s in self.setbacks)) if due), default=0)
 
     def changed(self, **fields: Any) -> Group:
         """Return a copy with *fields* replaced; several for each webhook, which is why it is not `dataclasses.replace`."""
@@ -236,6 +271,35 @@ class Payment:
     seen: tuple[int, int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """
+    One setback that is to be recorded now.
+
+    `attempt` numbers the setbacks of its kind on one payment by time, from 1; `aliases` and `labels` are those of the payment,
+    with the setback's own.
+    """
+
+    setback: Setback
+    attempt: int
+    aliases: frozenset[Alias]
+    labels: Labels
+
+    @property
+    def at_ns(self) -> int:
+        """When it happened, nanoseconds since the epoch."""
+        return self.setback.at_ns
+
+    @property
+    def seen(self) -> tuple[int, int, int]:
+        """Trace context of the request that told of it."""
+        return self.setback.seen
+
+
+Outcome = Payment | Missed
+"""What the ledger lets be recorded."""
+
+
 def evidence_to_list(evidence: Evidence) -> list[Any]:
     """Return *evidence* as a JSON list."""
     return [
@@ -251,3 +315,22 @@ def evidence_to_list(evidence: Evidence) -> list[Any]:
 def evidence_from_list(raw: list[Any]) -> Evidence:
     """Read what `evidence_to_list` wrote."""
     return Evidence(Alias(*raw[0]), raw[1], raw[2], raw[3], raw[4], Certainty(raw[5]))
+
+
+def setback_to_list(setback: Setback) -> list[Any]:
+    """Return *setback* as a JSON list."""
+    return [
+        setback.kind,
+        list(setback.alias),
+        setback.at_ns,
+        setback.rank,
+        setback.labels,
+        list(setback.seen),
+        setback.due_ns,
+    ]
+
+
+def setback_from_list(raw: list[Any]) -> Setback:
+    """Read what `setback_to_list` wrote."""
+    kind, alias, at_ns, rank, labels, seen, due_ns = raw
+    return Setback(kind, Alias(*alias), at_ns, rank, labels, (seen[0], seen[1], seen[2]), due_ns)

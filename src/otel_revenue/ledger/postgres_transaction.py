@@ -177,7 +177,16 @@ class PostgresTransaction:
         for number, group in self._changed.items():
             soft_key, soft_ns = (_ascii(group.soft.key), group.soft.at_ns) if group.soft else (None, 0)
             payments.append(
-                (number, group_to_text(group), group.recorded_ns, group.due_ns, soft_key, soft_ns, group.twin, now_ns)
+                (
+                    number,
+                    group_to_text(group),
+                    group.recorded_ns,
+                    group.next_due_ns,
+                    soft_key,
+                    soft_ns,
+                    group.twin,
+                    now_ns,
+                )
             )
             before = self._written.get(number)
             for truncated, ids, known in (

@@ -6,7 +6,7 @@ CREATE TABLE payment (
   id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used again: a twin's pointer must not lead to a stranger
   doc TEXT NOT NULL,                 -- all that is known, as JSON
   recorded_ns INTEGER NOT NULL,      -- 0: not recorded
-  due_ns INTEGER NOT NULL,           -- 0: not on hold
+  due_ns INTEGER NOT NULL,           -- 0: nothing waits to be recorded
   soft_key TEXT,
   soft_ns INTEGER NOT NULL,
   twin INTEGER NOT NULL,             -- 0: none

@@ -152,7 +152,7 @@ class SqliteTransaction:
         values = (
             group_to_text(group),
             group.recorded_ns,
-            group.due_ns,
+            group.next_due_ns,
             soft_key,
             soft_ns,
             group.twin,

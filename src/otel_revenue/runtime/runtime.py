@@ -19,7 +19,7 @@ from opentelemetry import trace
 
 from otel_revenue._guard import guard
 from otel_revenue.errors import SchemaError, StoreError
-from otel_revenue.ledger.model import merge_labels
+from otel_revenue.ledger.model import Payment, merge_labels
 from otel_revenue.signals import bound, record, spans
 from otel_revenue.signals.metrics import Instruments
 
@@ -34,13 +34,14 @@ if TYPE_CHECKING:
     from otel_revenue.config import Settings
     from otel_revenue.ledger.join import Rules
     from otel_revenue.ledger.ledger import Taken
-    from otel_revenue.ledger.model import Facts, Labels, Payment
+    from otel_revenue.ledger.model import Facts, Labels, Outcome
     from otel_revenue.ledger.store import NewRow
 
     from .plan import Plan
     from .process import Beside, Process
 
-    Describe = Callable[[Payment], dict[str, Any]]
+    Describe = Callable[[Outcome], tuple[str, dict[str, Any]]]
+    Recorded = list[tuple[Outcome, str, dict[str, Any]]]
 
 SCOPE: Final = "otel_revenue"
 
@@ -53,7 +54,7 @@ class Runtime:
         settings: the checked settings.
         plan: how and where events go.
         rules: how facts are joined.
-        describe: turns a payment into the attributes of `order.paid`.
+        describe: turns a payment or a setback into name and attributes of its event.
         tracer_provider, meter_provider: the application's.
         beside: opens what an instrumentation runs beside the worker, for each process; None for nothing.
     """
@@ -210,7 +211,6 @@ class Runtime:
         """
         now_ns = time.time_ns()
         here = spans.here(self.servers, on_server=on_server)
-        parts: dict[str, bytes] = {}
         clean = self._written(name, attributes, event_ids.new(), here.elapsed_ms(now_ns), now_ns, now_ns, here.ids)
         if here.ids[0]:
             self._project(here, name, clean, now_ns, on_server=on_server)
@@ -227,6 +227,7 @@ class Runtime:
         ids: tuple[int, int, int],
     ) -> dict[str, Any]:
         """Check, clean, encode and append an event that is not money; returns the attributes that leave."""
+        parts: dict[str, bytes] = {}
         clean = self._clean(name, attributes, parts, event_id, elapsed_ms)
         if self.plan.logs:
             encoded = record.encode(name, clean, time_ns=time_ns, observed_ns=now_ns, ids=ids, encoded=parts)
@@ -251,13 +252,13 @@ class Runtime:
         """
         Record an event that a visitor's browser tells of, by its own word alone: nothing of the current request is added.
 
-        Args:
         It is a log event only: the span that it belongs to has ended, or is not ours.
 
+        Args:
             name: an event that a browser may send.
             attributes: by wire name, those that a browser may say.
-            at_ns: when it happened, by our clock; now when None.
             event_id: where the same event may be told again, an id that it then has again; never one that the browser chose.
+            at_ns: when it happened, by our clock; now when None.
             ids: trace id, span id and flags of the page; zeros outside a trace.
         """
         now_ns = time.time_ns()
@@ -329,9 +330,9 @@ class Runtime:
         process = self._open()
         now_ns = time.time_ns()
         ids = self._request_ids()
-        recorded: list[tuple[Payment, dict[str, Any]]] = []
+        recorded: Recorded = []
         try:
-            taken = process.ledger.take(facts, now_ns, lambda payment: self._encode(payment, now_ns, ids, recorded))
+            taken = process.ledger.take(facts, now_ns, lambda outcome: self._encode(outcome, now_ns, ids, recorded))
         except StoreError:
             self.instruments.fallback.add(1)
             process.keep(facts)
@@ -341,7 +342,7 @@ class Runtime:
             self.set_aside("ledger", "other", f"failed_{type(error).__name__}", [alias.id for alias in facts.aliases])
             raise
         self._after(taken, recorded, live=True)
-        if taken.payments or taken.due_ns:
+        if recorded or taken.due_ns:
             process.wake()
         return taken
 
@@ -355,58 +356,62 @@ class Runtime:
         self.instruments.unread.add(1, {"source": source, "kind": kind, "reason": reason})
         self._open().note(source, kind, reason, tuple(ids))
 
-    def _encode(
-        self, payment: Payment, now_ns: int, ids: tuple[int, int, int], recorded: list[tuple[Payment, dict[str, Any]]]
-    ) -> list[NewRow]:
-        """Turn a payment into its outbox row; called inside the ledger's transaction."""
+    def _encode(self, outcome: Outcome, now_ns: int, ids: tuple[int, int, int], recorded: Recorded) -> list[NewRow]:
+        """Turn a payment or a setback into its outbox row; called inside the ledger's transaction."""
         from otel_revenue.ledger.store import NewRow
 
-        attributes = self._describe(payment)
+        name, attributes = self._describe(outcome)
         attributes["telemetry.source"] = "server"
-        seen = ids if ids[0] else payment.seen
+        # A setback has waited: the request that is under way now is none of its.
+        seen = ids if ids[0] and isinstance(outcome, Payment) else outcome.seen
         if ids[0]:
             with guard("runtime.trace"):
-                attributes["elapsed_ms"] = spans.elapsed_ms(self.servers, ids[0], now_ns)
+                attributes["elapsed_ms"] = spans.elapsed_ms(self.servers, seen[0], now_ns)
         parts: dict[str, bytes] = {}
-        clean = self._clean("order.paid", attributes, parts)
-        recorded.append((payment, clean))
+        clean = self._clean(name, attributes, parts)
+        recorded.append((outcome, name, clean))
         if not self.plan.logs:
             return []
-        encoded = record.encode("order.paid", clean, time_ns=payment.at_ns, observed_ns=now_ns, ids=seen, encoded=parts)
-        return [NewRow(clean["event_id"], "order.paid", encoded, now_ns, payment.amount_minor, payment.currency)]
+        encoded = record.encode(name, clean, time_ns=outcome.at_ns, observed_ns=now_ns, ids=seen, encoded=parts)
+        money = (outcome.amount_minor, outcome.currency) if isinstance(outcome, Payment) else (0, "")
+        return [NewRow(clean["event_id"], name, encoded, now_ns, *money)]
 
-    def _after(self, taken: Taken, recorded: Sequence[tuple[Payment, dict[str, Any]]], *, live: bool) -> None:
+    def _after(self, taken: Taken, recorded: Recorded, *, live: bool) -> None:
         """Show what was recorded on the traces. The money is on disk by now: nothing here may undo that."""
         if taken.late_joins:
             self.instruments.late_joins.add(taken.late_joins)
         if taken.disagrees:
             self.instruments.disagreed.add(1)
-        for payment, clean in recorded:
+        for outcome, name, clean in recorded:
             with guard("signals.project"):
-                self.instruments.recorded.add("order.paid")
+                self.instruments.recorded.add(name)
                 if live:
-                    self._project(spans.here(self.servers), "order.paid", clean, payment.at_ns)
-                if payment.traceparent and clean.get("payment_kind") != "subscription_renewal":
-                    spans.payment_span(
-                        self.tracer,
-                        payment.traceparent,
-                        clean,
-                        start_ns=payment.created_ns or payment.at_ns,
-                        end_ns=payment.at_ns,
-                        seen=spans.request_ids(self.servers) if live else payment.seen,
-                    )
+                    self._project(spans.here(self.servers), name, clean, outcome.at_ns)
+                if isinstance(outcome, Payment):
+                    self._show_payment(outcome, clean, live=live)
+
+    def _show_payment(self, paid: Payment, clean: Mapping[str, Any], *, live: bool) -> None:
+        if paid.traceparent and clean.get("payment_kind") != "subscription_renewal":
+            spans.payment_span(
+                self.tracer,
+                paid.traceparent,
+                clean,
+                start_ns=paid.created_ns or paid.at_ns,
+                end_ns=paid.at_ns,
+                seen=spans.request_ids(self.servers) if live else paid.seen,
+            )
 
     def _release(self, process: Process, now_ns: int) -> None:
         """Record payments whose hold is over; in the worker's thread."""
-        recorded: list[tuple[Payment, dict[str, Any]]] = []
-        taken = process.ledger.release(now_ns, lambda payment: self._encode(payment, now_ns, (0, 0, 0), recorded))
+        recorded: Recorded = []
+        taken = process.ledger.release(now_ns, lambda outcome: self._encode(outcome, now_ns, (0, 0, 0), recorded))
         self._after(taken, recorded, live=False)
 
     def _retake(self, process: Process, facts: Facts) -> None:
         """Join facts that were kept aside; in the worker's thread."""
-        recorded: list[tuple[Payment, dict[str, Any]]] = []
+        recorded: Recorded = []
         now_ns = time.time_ns()
-        taken = process.ledger.take(facts, now_ns, lambda payment: self._encode(payment, now_ns, (0, 0, 0), recorded))
+        taken = process.ledger.take(facts, now_ns, lambda outcome: self._encode(outcome, now_ns, (0, 0, 0), recorded))
         self._after(taken, recorded, live=False)
 
     def _gauges(self) -> dict[str, Any]:

@@ -260,10 +260,79 @@ class OrderPaid(ItemsEvent):
         example="acct_1032D82e", wire="stripe.account.id")  # fmt: skip
 
 
+class Setback(ItemsEvent):
+    """Money that did not come: what both events about it carry. The order is the one that was to be paid."""
+
+    checkout_session_id: str | None = attribute(
+        "Stripe's id of the Checkout Session.", _P, Kind.ID, example="cs_test_a1B2c3", wire="stripe.checkout.session.id"
+    )
+    payment_intent_id: str | None = attribute(
+        "Stripe's id of the PaymentIntent.", _P, Kind.ID, example="pi_3PqL2e", wire="stripe.payment_intent.id"
+    )
+    subscription_id: str | None = attribute(
+        "Stripe's id of the Subscription.", _P, Kind.ID, example="sub_1Pq", wire="stripe.subscription.id"
+    )
+    payment_link_id: str | None = attribute(
+        "Stripe's id of the payment link.", _B, Kind.ID, example="plink_1Pq", wire="stripe.payment_link.id"
+    )
+    account_id: str | None = attribute(
+        "Stripe's id of the connected account (Connect); absent on the platform's own.", _B, Kind.ID,
+        example="acct_1032D82e", wire="stripe.account.id")  # fmt: skip
+
+
+class CheckoutPaymentFailed(Setback):
+    """
+    An attempt to pay failed, once per attempt: the card was declined, the bank debit came back.
+
+    The order may still be paid: `order.paid` comes all the same. At most 100 of one payment.
+    """
+
+    event_name: ClassVar[str] = "checkout.payment_failed"
+
+    decline_code: str | None = attribute(
+        "Stripe's decline code; where the bank gave none, Stripe's error code. Never the message.",
+        _B, Kind.CODE, example="insufficient_funds", pattern="[a-z0-9_]{1,40}", metric_label=True)  # fmt: skip
+    attempt: int | None = attribute(
+        "Which failed attempt to make this payment it is, by Stripe's time, from 1; of those that were told within a few seconds.",
+        _B, Kind.COUNT, example=1, unit="{attempt}")  # fmt: skip
+    payment_kind: str | None = attribute(
+        "What kind of payment it is. A renewal that fails says nothing of a checkout.", _B, Kind.CODE, example="one_off",
+        pattern="one_off|subscription_first|subscription_renewal|invoice", metric_label=True)  # fmt: skip
+    payment_method_type: str | None = attribute(
+        "Stripe's type of the payment method: card, sepa_debit, ...",
+        _B,
+        Kind.CODE,
+        example="card",
+        pattern="[a-z0-9_]{1,40}",
+    )
+    charge_id: str | None = attribute(
+        "Stripe's id of the charge that failed.", _P, Kind.ID, example="ch_3PqL2e", wire="stripe.charge.id"
+    )
+    invoice_id: str | None = attribute(
+        "Stripe's id of the invoice.", _P, Kind.ID, example="in_1PqL2e", wire="stripe.invoice.id"
+    )
+
+
+class CheckoutExpired(Setback):
+    """
+    A payment can no more be made, once: its Checkout Session ran out or was closed, or the shop's PaymentIntent was cancelled.
+
+    The order may still be paid by another one.
+    """
+
+    event_name: ClassVar[str] = "checkout.expired"
+
+    cancellation_reason: str | None = attribute(
+        "Why the PaymentIntent was cancelled, as Stripe names it; absent where a Checkout Session ran out.",
+        _B, Kind.CODE, example="abandoned", pattern="[a-z0-9_]{1,40}")  # fmt: skip
+
+
 EVENTS: Final[tuple[type[CommonEvent], ...]] = (
     CheckoutStart,
     CheckoutSessionCreated,
     DesignStarted,
     DesignApproved,
     OrderPaid,
+    CheckoutPaymentFailed,
+    CheckoutExpired,
 )

@@ -3,17 +3,19 @@
 From a verified webhook event, or from an answer of Stripe's API, to facts for the ledger. Pure.
 
 Which events are evidence that money was taken is a closed list: an event that is not in it never makes an order
-(`charge.updated` and `charge.refunded` say "paid" and "succeeded" too).
+(`charge.updated` and `charge.refunded` say "paid" and "succeeded" too). Those that tell of money that did not come are in
+`setbacks`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_revenue.ledger.model import Facts, Labels, merge_labels
 
-from . import objects, thin_events
+from . import objects, setbacks, thin_events
 from .picked import Picked, Reader, id_of, mapping, put_common, seconds_ns
 
 if TYPE_CHECKING:
@@ -22,15 +24,17 @@ if TYPE_CHECKING:
     from .thin_events import Thin
 
 _PAID_EVENTS: Final[dict[str, tuple[str, Callable[..., Picked]]]] = {
-    "checkout.session.completed": ("checkout.session", objects.session),
-    "checkout.session.async_payment_succeeded": ("checkout.session", objects.session),
-    "payment_intent.succeeded": ("payment_intent", objects.intent),
-    "charge.succeeded": ("charge", objects.charge),
-    "charge.captured": ("charge", objects.charge),
-    "invoice.paid": ("invoice", objects.invoice),
-    "invoice.payment_succeeded": ("invoice", objects.invoice),
-    "invoice_payment.paid": ("invoice_payment", objects.invoice_payment),
+    "checkout.session.completed": ("checkout.session", partial(objects.session, paid=True)),
+    "checkout.session.async_payment_succeeded": ("checkout.session", partial(objects.session, paid=True)),
+    "payment_intent.succeeded": ("payment_intent", partial(objects.intent, paid=True)),
+    "charge.succeeded": ("charge", partial(objects.charge, paid=True)),
+    "charge.captured": ("charge", partial(objects.charge, paid=True, at_capture=True)),
+    "invoice.paid": ("invoice", partial(objects.invoice, paid=True)),
+    "invoice.payment_succeeded": ("invoice", partial(objects.invoice, paid=True)),
+    "invoice_payment.paid": ("invoice_payment", partial(objects.invoice_payment, paid=True)),
 }
+
+_EVENTS: Final = {**_PAID_EVENTS, **setbacks.EVENTS}
 
 _READERS: Final[dict[str, Callable[..., Picked]]] = {
     "checkout.session": objects.session,
@@ -65,7 +69,7 @@ class Reading:
     What was read.
 
     Attributes:
-        facts: for the ledger; empty when the event says nothing about money taken.
+        facts: for the ledger; empty when the event says nothing about money taken, or that did not come.
         kind: the event's type or the object's name, from a fixed set ("other" for the rest): for counting.
         problem: a constant, set when it speaks of money and could not be read. There may be facts all the same: ids and
             labels, without evidence.
@@ -100,25 +104,27 @@ def from_event(
         named, problem, ids, thin = thin_events.read(body, kinds, now_ns=now_ns, seen=seen)
         return Reading(kind=named, problem=problem, ids=ids, thin=thin)
     kind = body.get("type")
-    if not isinstance(kind, str) or kind not in _PAID_EVENTS:
+    if not isinstance(kind, str) or kind not in _EVENTS:
         return Reading()
-    name, read = _PAID_EVENTS[kind]
+    name, read = _EVENTS[kind]
     obj = mapping(mapping(body.get("data")).get("object"))
     ids = ids_of_event(body)
-    if not obj or obj.get("object") not in (None, name):
-        return Reading(kind=kind, problem="object_missing", ids=ids)
     account = id_of(body.get("account"))
-    if body.get("account") and not account:
+    problem = ""
+    if not obj or obj.get("object") not in (None, name):
+        problem = "object_missing"
+    elif body.get("account") and not account:
         # In another account's name the same payment would be another one.
-        return Reading(kind=kind, problem="account_malformed", ids=ids)
+        problem = "account_malformed"
+    if problem:  # only what has money in it is noted
+        return Reading(kind=kind, problem=problem if kind in _PAID_EVENTS else "", ids=ids)
     livemode = body.get("livemode")
     reader = make_reader(
         account=account,
         at_ns=seconds_ns(body.get("created")) or now_ns,
         livemode=livemode if isinstance(livemode, bool) else None,
     )
-    extra = {"at_capture": True} if kind == "charge.captured" else {}
-    picked = read(obj, reader, paid=True, **extra)
+    picked = read(obj, reader)
     found = (_facts(picked, seen=seen),) if picked.aliases else ()
     return Reading(found, kind, problem=picked.problem, ids=ids, traceparent=picked.traceparent)
 
@@ -264,4 +270,5 @@ def _facts(
         traceparent=traceparent or picked.traceparent,
         created_ns=picked.created_ns,
         seen=seen,
+        setback=None if picked.setback is None else replace(picked.setback, seen=seen),
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From candidates to attributes: which source wins, and what `order.paid` and `checkout.session_created` say. Pure."""
+"""From candidates to attributes: which source wins, and what each event that the ledger lets be recorded says. Pure."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_revenue.errors import UnknownCurrency
+from otel_revenue.ledger.model import Payment
 from otel_revenue.schema.money import to_number
 
+from . import setbacks
 from .items import REQUESTED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from otel_revenue.config import Settings
-    from otel_revenue.ledger.model import Alias, Labels, Payment
+    from otel_revenue.ledger.model import Alias, Labels, Missed, Outcome
 
 NAMESPACE: Final = uuid.UUID("5c2a2f5e-6b5e-5d0c-9a55-3f6d2b7a1e04")
 """Namespace of event ids: never changes, so that every host and version gives one payment one id."""
@@ -33,9 +35,37 @@ _ALIASES: Final = {"session": "cs", "intent": "pi", "charge": "ch", "invoice": "
 _COUNTRY_KINDS: Final = {"bind": "request", "card_issuer": "card_issuer"}
 
 
-def event_id(alias: Alias) -> str:
-    """Return the UUIDv5 of a canonical Stripe id, with its connected account where there is one."""
-    return str(uuid.uuid5(NAMESPACE, f"{alias.account}/{alias.id}" if alias.account else alias.id))
+def event_id(alias: Alias, kind: str = "") -> str:
+    """Return the UUIDv5 of a canonical Stripe id, with its connected account where there is one, and of a setback's kind."""
+    name = f"{alias.account}/{alias.id}" if alias.account else alias.id
+    return str(uuid.uuid5(NAMESPACE, f"{kind}:{name}" if kind else name))
+
+
+def described(outcome: Outcome, settings: Settings) -> tuple[str, dict[str, Any]]:
+    """Return name and attributes of the event that the ledger lets be recorded."""
+    if isinstance(outcome, Payment):
+        return "order.paid", paid_attributes(outcome, settings)
+    return outcome.setback.kind, missed_attributes(outcome, settings)
+
+
+def missed_attributes(missed: Missed, settings: Settings) -> dict[str, Any]:
+    """Return the attributes of `checkout.payment_failed` or `checkout.expired`."""
+    labels, setback = missed.labels, missed.setback
+    attributes = context_attributes(labels, settings, currency="")
+    attributes["event_id"] = event_id(setback.alias, setback.kind)
+    for name in ("session", "intent", "subscription", "link"):
+        attributes[_IDS[name]] = _lowest(labels, name) or _alias(missed.aliases, name)
+    attributes["stripe.account.id"] = setback.alias.account
+    if setback.kind == setbacks.EXPIRED:
+        attributes["cancellation_reason"] = _lowest(labels, "cancellation_reason")
+        return _known(attributes)
+    attributes["decline_code"] = _lowest(labels, "decline_code")
+    attributes["attempt"] = missed.attempt
+    attributes["payment_kind"] = _lowest(labels, "kind")
+    attributes["payment_method_type"] = _lowest(setback.labels, "method") or _lowest(labels, "method")
+    attributes[_IDS["charge"]] = _lowest(setback.labels, "failed_charge")
+    attributes[_IDS["invoice"]] = _lowest(labels, "invoice") or _alias(missed.aliases, "invoice")
+    return _known(attributes)
 
 
 def paid_attributes(payment: Payment, settings: Settings) -> dict[str, Any]:
@@ -54,7 +84,7 @@ def paid_attributes(payment: Payment, settings: Settings) -> dict[str, Any]:
     attributes["payment_kind"] = _lowest(payment.labels, "kind")
     attributes["payment_method_type"] = _lowest(payment.labels, "method")
     for name, wire in _IDS.items():
-        attributes[wire] = _lowest(payment.labels, name) or _alias(payment, name)
+        attributes[wire] = _lowest(payment.labels, name) or _alias(payment.aliases, name)
     attributes["stripe.account.id"] = payment.canonical.account
     if payment.created_ns and payment.at_ns // _SECOND >= payment.created_ns // _SECOND:
         attributes["time_to_pay_ms"] = max(0, payment.at_ns - payment.created_ns) // 10**6
@@ -131,10 +161,10 @@ def _put_split(attributes: dict[str, Any], payment: Payment) -> None:
             put_amount(attributes, name, split[name], payment.currency)
 
 
-def _alias(payment: Payment, name: str) -> str | None:
+def _alias(aliases: Iterable[Alias], name: str) -> str | None:
     """Return an id that another object only referred to: a Session names its PaymentIntent before that is heard of."""
     kind = _ALIASES.get(name)
-    return None if kind is None else min((a.id for a in payment.aliases if a.kind == kind), default=None)
+    return None if kind is None else min((a.id for a in aliases if a.kind == kind), default=None)
 
 
 def _resolve(labels: Labels, name: str, sources: Sequence[str]) -> tuple[str, Any]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_revenue.errors import BadMoney
-from otel_revenue.ledger.model import Alias, Certainty, Evidence, Labels, Soft
+from otel_revenue.ledger.model import Alias, Certainty, Evidence, Labels, Setback, Soft
 from otel_revenue.schema.money import MAX_MINOR, checked_currency, checked_minor
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class Picked:
     labels: Labels = field(default_factory=dict)
     traceparent: str = ""
     created_ns: int = 0
+    setback: Setback | None = None
     problem: str = ""
 
     def label(self, name: str, source: str, rank: float, value: Any) -> None:

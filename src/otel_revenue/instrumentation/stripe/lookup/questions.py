@@ -68,7 +68,7 @@ def raised(group: Group, twin: Group | None) -> Question | None:
     """
     both = (group,) if twin is None else (group, twin)
     evidence = [e for g in both for e in g.evidence]
-    if not evidence:
+    if not evidence or not any(g.due_ns for g in both):
         return None
     certainty = max(e.certainty for e in evidence)
     sessions, invoices, intents = (_of(both, kind) for kind in (SESSION, INVOICE, INTENT))
