@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_revenue.errors import StoreBusy, StoreError
-from otel_revenue.ledger.model import Alias, Certainty, Evidence, Group, Soft
+from otel_revenue.ledger.model import Alias, Certainty, Evidence, Group, Setback, Soft
 from otel_revenue.ledger.postgres import PostgresStore
 from otel_revenue.ledger.sqlite import SqliteStore
 from otel_revenue.ledger.store import ASIDE, DONE, LATER, NewRow, Settlement
@@ -150,6 +151,13 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3),
     max_leaves=4,
 )
+labels = st.dictionaries(
+    st.text(max_size=10),
+    st.dictionaries(st.text(max_size=10), st.tuples(st.integers(0, 9), json_values).map(list), max_size=2),
+    max_size=3,
+)
+times = st.integers(0, 2**62)
+requests = st.tuples(st.integers(0, 2**128 - 1), st.integers(0, 2**64 - 1), st.integers(0, 255))
 groups = st.builds(
     Group,
     aliases=st.frozensets(aliases, min_size=1, max_size=4),
@@ -172,17 +180,16 @@ groups = st.builds(
     settled=st.booleans(),
     soft=st.none() | st.builds(Soft, st.text(max_size=32), st.integers(0, 9 * 10**18)),
     twin=st.integers(0, 2**40),
-    recorded_ns=st.integers(0, 2**62),
+    recorded_ns=times,
     recorded_as=st.none() | aliases,
-    due_ns=st.integers(0, 2**62),
-    labels=st.dictionaries(
-        st.text(max_size=10),
-        st.dictionaries(st.text(max_size=10), st.tuples(st.integers(0, 9), json_values).map(list), max_size=2),
-        max_size=3,
-    ),
+    due_ns=times,
+    labels=labels,
     traceparent=st.text(max_size=60),
-    created_ns=st.integers(0, 2**62),
-    seen=st.tuples(st.integers(0, 2**128 - 1), st.integers(0, 2**64 - 1), st.integers(0, 255)),
+    created_ns=times,
+    seen=requests,
+    setbacks=st.lists(
+        st.builds(Setback, st.text(max_size=10), aliases, times, st.integers(0, 2), labels, requests, times), max_size=2
+    ).map(tuple),
 )
 
 
@@ -265,6 +272,19 @@ def test_due_groups_come_longest_waiting_first(store: Store) -> None:
         first = tx.due_groups(NOW + 9, 1)
 
     assert ([b, a], [b], NOW + 1) == (found, first, store.next_due_ns())
+
+
+def test_a_setback_is_due_beside_its_payment(store: Store) -> None:
+    """A group is due when its payment or one of its setbacks is, whichever comes first, and comes back as it was put."""
+    waits = Setback("declined", PI, NOW, 1, {"code": {"charge": [2, "expired_card"]}}, (1, 2, 1), NOW + 2)
+    recorded = replace(waits, alias=Alias("pi", "", "pi_0"), due_ns=0)
+    (held,) = put(store, group(1, due_ns=NOW + 5, setbacks=(recorded, waits)))
+    with store.transaction() as tx:
+        found = tx.due_groups(NOW + 2, 10)
+    first = store.next_due_ns()
+    put(store, held.changed(setbacks=(recorded, replace(waits, due_ns=0))))
+
+    assert ([held], NOW + 2, NOW + 5) == (found, first, store.next_due_ns())
 
 
 def test_nothing_is_due_in_an_empty_store(store: Store) -> None:
