@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_revenue.errors import StoreBusy, StoreError
-from otel_revenue.ledger.model import Alias, Certainty, Evidence, Group, Setback, Soft
+from otel_revenue.ledger import postgres, sqlite
+from otel_revenue.ledger.model import Alias, Certainty, Evidence, Group, Saying, Setback, Soft
 from otel_revenue.ledger.postgres import PostgresStore
 from otel_revenue.ledger.sqlite import SqliteStore
 from otel_revenue.ledger.store import ASIDE, DONE, LATER, NewRow, Settlement
@@ -580,6 +581,8 @@ def test_a_thread_that_holds_it_is_not_waited_for_without_bound(open_store: Open
     finally:
         leave.set()
         thread.join()
+    connect(store)
+    store._busy_s = 5.0  # type: ignore[attr-defined]  # for a machine that is busy
     put(store, group(1))
 
     assert 1 == store.stats()["payments_known"]
@@ -601,3 +604,55 @@ def test_errors_are_ours_and_hold_no_values(store: Store) -> None:
 
     assert "jane" not in str(caught.value)
     assert 0 == store.pending("otlp").waiting
+
+
+# -- what was said of orders ---------------------------------------------------------------------------------------------
+
+
+def test_what_was_said_of_an_order_adds_up(store: Store) -> None:
+    """Of each attribute and source the lowest rank stays, whatever the order, in one transaction or several; other orders hear nothing."""
+    first = Saying("order_id", "o-1", {"tier": {"bind": [20, "basic"]}, "country": {"bind": [20, "DE"]}})
+    later = Saying("order_id", "o-1", {"tier": {"bind": [10, "pro"]}, "surface": {"utm": [3, "news"]}})
+    other = Saying("journey_id", "o-1", {"tier": {"bind": [1, "gold"]}})
+    expected = {"tier": {"bind": [10, "pro"]}, "country": {"bind": [20, "DE"]}, "surface": {"utm": [3, "news"]}}
+    with store.transaction() as tx:
+        tx.remember([later, first, other], NOW)
+    with store.transaction() as tx:
+        tx.remember([first], NOW + 1)
+        said = tx.recall("order_id", "o-1")
+    with store.transaction() as tx:
+        seen = (tx.recall("order_id", "o-1"), tx.recall("journey_id", "o-1"), tx.recall("order_id", "none"))
+
+    assert expected == said
+    assert (expected, other.labels, {}) == seen
+
+
+@pytest.mark.parametrize("key", ["o'1", "ö-1", 'o"\\1', "o\x001", "x" * 254])
+def test_any_id_is_a_key(store: Store, key: str) -> None:
+    """Whatever characters an order's id is made of, what was said is found by it."""
+    with store.transaction() as tx:
+        tx.remember([Saying("order_id", key, {"tier": {"bind": [1, "größe\x00"]}})], NOW)
+    with store.transaction() as tx:
+        said = tx.recall("order_id", key)
+
+    assert {"tier": {"bind": [1, "größe\x00"]}} == said
+
+
+def test_what_was_said_of_old_orders_leaves(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is older than payments may be leaves, and of each kind of key the oldest beyond a number; never because of another kind."""
+    for module in (sqlite, postgres):
+        monkeypatch.setattr(module, "MOST_ORDERS", 2)
+    with store.transaction() as tx:
+        tx.remember([Saying("order_id", "o-1", {"tier": {"bind": [1, "a"]}})], NOW)
+    for number in range(4):
+        with store.transaction() as tx:
+            tx.remember([Saying("journey_id", f"j-{number}", {"tier": {"bind": [1, "b"]}})], NOW + number)
+    store.prune(before_ns=NOW - 1, max_bytes=1024**3)
+    with store.transaction() as tx:
+        kept = [n for n in range(4) if tx.recall("journey_id", f"j-{n}")], bool(tx.recall("order_id", "o-1"))
+    store.prune(before_ns=NOW + 2, max_bytes=1024**3)
+    with store.transaction() as tx:
+        left = [n for n in range(4) if tx.recall("journey_id", f"j-{n}")], bool(tx.recall("order_id", "o-1"))
+
+    assert ([2, 3], True) == kept
+    assert ([3], False) == left

@@ -188,7 +188,7 @@ def test_a_ledger_that_somebody_holds_is_not_waited_for_without_bound(open_store
     waiting._busy_s = 0.1  # connected by now: the bound is for the lock alone
     with holder.transaction(), pytest.raises(StoreBusy):
         put(waiting, "pi_1")
-    put(waiting, "pi_2")
+    _surely(lambda: put(waiting, "pi_2"))
 
     assert 2 == waiting.stats()["payments_known"]
 
@@ -208,33 +208,35 @@ def test_a_server_that_stands_still_keeps_nobody(caplog: pytest.LogCaptureFixtur
     """A server that takes connections and answers nothing makes a store that is busy; it works again when the server does."""
     with running() as server:
         store = PostgresStore(server.schema(), location="postgresql://x", busy_s=0.2)
-        _until_connected(store)
+        _surely(store.next_due_ns)
+        _surely(lambda: put(store, "pi_0"))
         caplog.clear()
         server.pause(on=True)
         for _ in range(5):
             with pytest.raises(StoreBusy):
                 put(store, "pi_1")
         server.pause(on=False)
-        _until_connected(store)
-        put(store, "pi_1")
+        _surely(lambda: put(store, "pi_1"))
         known = store.stats()["payments_known"]
         store.close()
 
-    assert 1 == known
-    assert 1 == sum("cannot be used now" in r.getMessage() for r in caplog.records)
-    assert 1 == sum("answers again" in r.getMessage() for r in caplog.records)
+    away = [r.getMessage() for r in caplog.records if "cannot be used now" in r.getMessage()]
+    assert (2, sorted(set(away))) == (known, sorted(away))
+    assert [True] == list({"does not answer" in line for line in away})
+    assert any("answers again" in r.getMessage() for r in caplog.records)
 
 
-def _until_connected(store: PostgresStore) -> None:
+def _surely(do: Callable[[], object]) -> None:
+    """Do it until the store has time for it: on a busy machine a server's answer may come later than the bound."""
     end = time.monotonic() + 60
-    while time.monotonic() < end:
+    while True:
         try:
-            store.next_due_ns()
-            with store.transaction():
-                return
+            do()
         except StoreError:
+            assert time.monotonic() < end
             time.sleep(0.05)
-    raise AssertionError("no connection")
+        else:
+            return
 
 
 # -- away and back -----------------------------------------------------------------------------------------------------
@@ -496,14 +498,14 @@ def test_an_older_layout_is_brought_forward_once(
     old = open_store()
     put(old, "pi_1")
     monkeypatch.setitem(
-        postgres_layout.SQL, "layout_2", "ALTER TABLE otel_revenue_payment ADD COLUMN colour text; -- new;"
+        postgres_layout.SQL, "layout_3", "ALTER TABLE otel_revenue_payment ADD COLUMN colour text; -- new;"
     )
-    monkeypatch.setattr(postgres_layout, "LAYOUTS", ((1, 1), (2, 1)))
+    monkeypatch.setattr(postgres_layout, "LAYOUTS", (*postgres_layout.LAYOUTS, (3, 1)))
     for n in (2, 3):
         put(open_store(), f"pi_{n}")
     put(old, "pi_4")
 
-    assert [(2, 1)] == postgres.sql("SELECT layout, readable_by FROM otel_revenue_layout", url=url)
+    assert [(3, 1)] == postgres.sql("SELECT layout, readable_by FROM otel_revenue_layout", url=url)
     assert [(4, 0)] == postgres.sql("SELECT count(*), count(colour) FROM otel_revenue_payment", url=url)
 
 
@@ -512,12 +514,12 @@ def test_a_migration_that_fails_leaves_the_old_layout(
 ) -> None:
     """A layout is made whole or not at all."""
     put(open_store(), "pi_1")
-    monkeypatch.setitem(postgres_layout.SQL, "layout_2", "CREATE TABLE otel_revenue_more (x integer); SELECT 1 / 0")
-    monkeypatch.setattr(postgres_layout, "LAYOUTS", ((1, 1), (2, 1)))
+    monkeypatch.setitem(postgres_layout.SQL, "layout_3", "CREATE TABLE otel_revenue_more (x integer); SELECT 1 / 0")
+    monkeypatch.setattr(postgres_layout, "LAYOUTS", (*postgres_layout.LAYOUTS, (3, 1)))
     with pytest.raises(StoreError):
         put(open_store(), "pi_2")
 
-    assert [(1,)] == postgres.sql("SELECT layout FROM otel_revenue_layout", url=url)
+    assert [(2,)] == postgres.sql("SELECT layout FROM otel_revenue_layout", url=url)
     assert [(None,)] == postgres.sql("SELECT to_regclass('otel_revenue_more')", url=url)
 
 

@@ -39,6 +39,8 @@ class Rules:
         wanted: labels of which one is fetched for a certain payment that has none of them.
         wanted_of: the kind of the id by which they are fetched.
         wanted_ns: how long a certain payment waits for them; 0: nobody fetches them.
+        known_by: labels by whose values a payment's order was known to earlier requests, each with the sources of which the
+            first that has one counts.
     """
 
     canonical: tuple[str, ...]
@@ -50,6 +52,7 @@ class Rules:
     wanted: tuple[str, ...] = ()
     wanted_of: str = ""
     wanted_ns: int = 0
+    known_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 class Verdict(enum.Enum):

@@ -11,11 +11,12 @@ from otel_revenue.errors import StoreError
 
 from . import join, setbacks
 from .join import DAY_NS, Rules, Verdict
+from .model import merge_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .model import Facts, Group, Missed, Outcome, Payment
+    from .model import Facts, Group, Labels, Missed, Outcome, Payment
     from .store import NewRow, Store, Transaction
 
     Encode = Callable[[Outcome], Sequence[NewRow]]
@@ -100,6 +101,7 @@ class Ledger:
         group, absorbed, beside = join.attach(known, facts, self._rules)
         taken.late_joins = max(0, sum(1 for g in (group, *absorbed) if _was_recorded(g.id, known)) - 1)
         taken.disagrees = self._disagrees(group, known)
+        group = self._with_order(tx, group)
         before = next((g for g in known if g.id == group.id), None)
         for other in beside:
             tx.put(other)
@@ -113,6 +115,19 @@ class Ledger:
         for candidate in (group, *orphans):
             self._settle(tx, candidate, now_ns, taken, encode)
         taken.group = group
+
+    def _with_order(self, tx: Transaction, group: Group) -> Group:
+        """Add what earlier requests said of the order; what speaks of the payment itself precedes it."""
+        if group.recorded_ns:
+            return group
+        labels: Labels = {}
+        merge_labels(labels, group.labels)
+        for name, sources in self._rules.known_by:
+            candidates = labels.get(name, {})
+            key = next((candidates[source][1] for source in sources if source in candidates), None)
+            if key:
+                merge_labels(labels, tx.recall(name, key))
+        return group if labels == group.labels else group.changed(labels=labels)
 
     def _untwin(self, tx: Transaction, group: Group, known: Sequence[Group]) -> list[Group]:
         """Take apart twins that the new facts refute (or that are one too many); those are to be judged anew."""
@@ -179,7 +194,8 @@ class Ledger:
 
     def _release_one(self, tx: Transaction, group: Group, now_ns: int, taken: Taken, encode: Encode) -> None:
         try:
-            self._settle(tx, group, now_ns, taken, encode)
+            known = self._with_order(tx, group)
+            self._settle(tx, group if known is group else tx.put(known), now_ns, taken, encode)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the payments behind it are due too

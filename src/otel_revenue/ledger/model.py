@@ -64,6 +64,14 @@ class Certainty(enum.IntEnum):
     """May be recorded now."""
 
 
+class Saying(NamedTuple):
+    """What was said of an order before its payment: the kind of key and the key that it is known by, and candidates."""
+
+    kind: str
+    key: str
+    labels: Labels
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """

@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Any, Final
 from .postgres_database import READ_S, PostgresDatabase
 from .postgres_layout import SQL
 from .postgres_transaction import row_columns
-from .store import ASIDE, DONE, LATER, NewRow, OutboxRow, Pending, SetAside, Settlement
+from .store import (
+    ASIDE,
+    DONE,
+    LATER,
+    MOST_ORDERS,
+    ORDER_KEYS,
+    NewRow,
+    OutboxRow,
+    Pending,
+    SetAside,
+    Settlement,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -172,7 +183,10 @@ class PostgresStore(PostgresDatabase):
         with self._changing_outbox() as session:
             seqs = [row[0] for row in session.rows(SQL["settled_by_somebody"], within_s=READ_S)]
             values = {"seqs": seqs, "destinations": list(self._destinations)}
-            session.run([(SQL["remove_done"], values), (SQL["orphans"], None)], within_s=READ_S)
+            statements: list[tuple[str, Values]] = [(SQL["remove_done"], values), (SQL["orphans"], None)]
+            limits = {"before": before_ns, "most": MOST_ORDERS}
+            statements += [(SQL["trim_orders"], {"kind": kind, **limits}) for kind in ORDER_KEYS]
+            session.run(statements, within_s=READ_S)
         return removed
 
     def _prune_step(self, before_ns: int, excess: int | None = None) -> tuple[int, int]:

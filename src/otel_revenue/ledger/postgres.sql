@@ -62,6 +62,17 @@ CREATE TABLE otel_revenue_unread (
   ids text NOT NULL
 );
 
+-- name: layout_2
+-- What was said of orders before their payment.
+CREATE TABLE otel_revenue_order_said (
+  kind text COLLATE "C" NOT NULL,    -- by what it is known: order_id, journey_id
+  key text COLLATE "C" NOT NULL,
+  doc text NOT NULL,                 -- candidates, as JSON
+  touched_ns bigint NOT NULL,
+  PRIMARY KEY (kind, key)
+);
+CREATE INDEX otel_revenue_order_said_touched ON otel_revenue_order_said (kind, touched_ns);
+
 -- name: about
 -- What a new connection has to know: where the ledger is (no schema: nowhere yet), where it would be made, how the server
 -- commits, its version, and its clock in nanoseconds.
@@ -255,7 +266,8 @@ SELECT count(*), count(*) FILTER (WHERE recorded_ns > 0), count(*) FILTER (WHERE
 -- name: bytes
 -- What the ledger takes on the server's disk, room that can be used again included.
 SELECT coalesce(sum(pg_total_relation_size(to_regclass(name))), 0)::bigint FROM unnest(ARRAY['otel_revenue_payment',
-  'otel_revenue_alias', 'otel_revenue_outbox', 'otel_revenue_delivery', 'otel_revenue_unread']) AS t (name);
+  'otel_revenue_alias', 'otel_revenue_outbox', 'otel_revenue_delivery', 'otel_revenue_unread', 'otel_revenue_order_said'])
+  AS t (name);
 
 -- name: used
 -- What payments and what waits take of it; the value is what a payment takes beside its text.
@@ -267,6 +279,20 @@ SELECT (SELECT coalesce(sum(octet_length(doc) + %s), 0)::bigint FROM otel_revenu
 SELECT p.id, p.twin, octet_length(p.doc) FROM otel_revenue_payment p WHERE p.touched_ns < %(before)s AND p.due_ns = 0
 AND NOT EXISTS (SELECT 1 FROM otel_revenue_payment t WHERE t.id = p.twin AND (t.touched_ns >= %(before)s OR t.due_ns > 0))
 ORDER BY p.touched_ns, p.id LIMIT %(limit)s;
+
+-- name: recall
+SELECT s.kind, s.key, s.doc FROM unnest(%s::text[], %s::text[]) AS q (kind, key)
+JOIN otel_revenue_order_said s ON s.kind = q.kind AND s.key = q.key;
+
+-- name: remember
+INSERT INTO otel_revenue_order_said (kind, key, doc, touched_ns)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[])
+ON CONFLICT (kind, key) DO UPDATE SET doc = excluded.doc, touched_ns = excluded.touched_ns;
+
+-- name: trim_orders
+-- Of each kind the newest stay, as many as may be, and none older than a payment would be.
+DELETE FROM otel_revenue_order_said WHERE kind = %(kind)s AND touched_ns <= greatest(%(before)s, coalesce(
+  (SELECT touched_ns FROM otel_revenue_order_said WHERE kind = %(kind)s ORDER BY touched_ns DESC LIMIT 1 OFFSET %(most)s), 0));
 
 -- name: orphans
 -- Notes of rows that are gone.

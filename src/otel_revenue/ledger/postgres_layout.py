@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SQL: Final = read("postgres.sql")
 
-LAYOUTS: Final = ((1, 1),)
+LAYOUTS: Final = ((1, 1), (2, 1))
 """Each layout in its order, with the oldest one that a program must know to work with it; `layout_N` of the SQL makes it."""
 
 _OLDEST_SERVER: Final = 120000

@@ -14,13 +14,13 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from .codec import group_from_text, group_to_text
-from .model import TRUNCATED_AT, stands_for_another
+from .model import TRUNCATED_AT, merge_labels, stands_for_another
 from .postgres_layout import SQL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from .model import Alias, Group
+    from .model import Alias, Group, Labels, Saying
     from .postgres_session import Session, Values
     from .store import NewRow
 
@@ -133,6 +133,24 @@ class PostgresTransaction:
         """Keep a note about something from Stripe that had money in it and could not be read."""
         self._statements.append((SQL["add_unread"], (at_ns, source, kind, reason, json.dumps(ids))))
         self._statements.append((SQL["trim_unread"], None))
+
+    def remember(self, sayings: Sequence[Saying], now_ns: int) -> None:
+        """Add what was said of orders to what was said of them before."""
+        known = self._recalled({(s.kind, s.key) for s in sayings})
+        for saying in sayings:
+            merge_labels(known.setdefault((saying.kind, saying.key), {}), saying.labels)
+        rows = [(kind, _ascii(key), json.dumps(labels), now_ns) for (kind, key), labels in sorted(known.items())]
+        if rows:
+            self._statements.append((SQL["remember"], [list(column) for column in zip(*rows, strict=True)]))
+
+    def recall(self, kind: str, key: str) -> Labels:
+        """Return all that was said of one order, {} when nothing was."""
+        return self._recalled({(kind, key)}).get((kind, key), {})
+
+    def _recalled(self, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], Labels]:
+        keys = {(kind, _ascii(key)): (kind, key) for kind, key in wanted}
+        columns = [list(column) for column in zip(*keys, strict=True)]
+        return {keys[row[0], row[1]]: json.loads(row[2]) for row in self._rows("recall", columns)} if keys else {}
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .sqlite_file import LAYOUT, SQL, SqliteFile, translated
 from .sqlite_transaction import SqliteTransaction
-from .store import ASIDE, DONE, LATER, NewRow, OutboxRow, Pending, SetAside, Settlement
+from .store import (
+    ASIDE,
+    DONE,
+    LATER,
+    MOST_ORDERS,
+    ORDER_KEYS,
+    NewRow,
+    OutboxRow,
+    Pending,
+    SetAside,
+    Settlement,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -171,6 +182,8 @@ class SqliteStore(SqliteFile):
                 break
             removed += step
         with self.transaction() as tx, translated():
+            for kind in ORDER_KEYS:
+                tx.raw.execute(SQL["trim_orders"], {"kind": kind, "before": before_ns, "most": MOST_ORDERS})
             for (seq,) in tx.raw.execute(SQL["all_rows_settled"]).fetchall():
                 if self._done_by_all(tx, seq):
                     tx.remove_row(seq)
@@ -187,6 +200,8 @@ class SqliteStore(SqliteFile):
                 return sum(tx.forget(*row[:2]) for row in old)
             excess = self._excess(tx.raw, max_bytes)
             removed = 0
+            if excess > 0 and tx.raw.execute(SQL["drop_oldest_orders"]).rowcount:  # before any payment goes
+                excess = self._excess(tx.raw, max_bytes)
             if excess <= 0:
                 return 0
             now = {"before": time.time_ns() + 1, "limit": _PRUNED_AT_ONCE}

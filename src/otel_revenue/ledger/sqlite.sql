@@ -53,6 +53,35 @@ CREATE TABLE unread (
   ids TEXT NOT NULL
 );
 
+-- name: order_table
+-- What was said of orders before their payment. Beside the layout: programs that do not know it are not disturbed by it.
+CREATE TABLE IF NOT EXISTS order_said (
+  kind TEXT NOT NULL,                -- by what it is known: order_id, journey_id
+  key TEXT NOT NULL,
+  doc TEXT NOT NULL,                 -- candidates, as JSON
+  touched_ns INTEGER NOT NULL,
+  PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS order_said_touched ON order_said (kind, touched_ns);
+
+-- name: has_order_table
+SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = 'order_said_touched';
+
+-- name: recall
+SELECT doc FROM order_said WHERE kind = ? AND key = ?;
+
+-- name: remember
+INSERT INTO order_said (kind, key, doc, touched_ns) VALUES (?, ?, ?, ?)
+ON CONFLICT (kind, key) DO UPDATE SET doc = excluded.doc, touched_ns = excluded.touched_ns;
+
+-- name: trim_orders
+-- Of each kind the newest stay, as many as may be, and none older than a payment would be.
+DELETE FROM order_said WHERE kind = :kind AND touched_ns <= max(:before, coalesce(
+  (SELECT touched_ns FROM order_said WHERE kind = :kind ORDER BY touched_ns DESC LIMIT 1 OFFSET :most), 0));
+
+-- name: drop_oldest_orders
+DELETE FROM order_said WHERE (kind, key) IN (SELECT kind, key FROM order_said ORDER BY touched_ns LIMIT 2000);
+
 -- name: group_by_alias
 -- The group that holds one full id.
 SELECT p.id, p.doc FROM alias a JOIN payment p ON p.id = a.payment_id

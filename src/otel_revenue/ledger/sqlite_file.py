@@ -315,7 +315,7 @@ def _refuse_newer(raw: sqlite3.Connection) -> None:
 
 
 def _migrate(raw: sqlite3.Connection) -> None:
-    if raw.execute("PRAGMA user_version").fetchone()[0] == LAYOUT:
+    if raw.execute("PRAGMA user_version").fetchone()[0] == LAYOUT and raw.execute(SQL["has_order_table"]).fetchone():
         return
     raw.execute("BEGIN IMMEDIATE")
     try:
@@ -323,6 +323,8 @@ def _migrate(raw: sqlite3.Connection) -> None:
             for statement in _split(SQL["schema_1"]):
                 raw.execute(statement)
             raw.execute(f"PRAGMA user_version = {LAYOUT}")
+        for statement in _split(SQL["order_table"]):
+            raw.execute(statement)
         raw.execute("COMMIT")
     except BaseException:
         if raw.in_transaction:

@@ -13,14 +13,14 @@ import time
 from typing import TYPE_CHECKING
 
 from .codec import group_from_text, group_to_text
-from .model import TRUNCATED_AT, stands_for_another
+from .model import TRUNCATED_AT, merge_labels, stands_for_another
 from .sqlite_file import SQL, translated
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-    from .model import Alias, Group
+    from .model import Alias, Group, Labels, Saying
     from .store import NewRow
 
 
@@ -124,6 +124,20 @@ class SqliteTransaction:
         with translated():
             self.raw.execute(SQL["add_unread"], (at_ns, source, kind, reason, json.dumps(ids)))
             self.raw.execute(SQL["trim_unread"])
+
+    def remember(self, sayings: Sequence[Saying], now_ns: int) -> None:
+        """Add what was said of orders to what was said of them before."""
+        for saying in sayings:
+            labels = self.recall(saying.kind, saying.key)
+            merge_labels(labels, saying.labels)
+            with translated():
+                self.raw.execute(SQL["remember"], (saying.kind, saying.key, json.dumps(labels), now_ns))
+
+    def recall(self, kind: str, key: str) -> Labels:
+        """Return all that was said of one order, {} when nothing was."""
+        with translated():
+            row = self.raw.execute(SQL["recall"], (kind, key)).fetchone()
+        return json.loads(row[0]) if row else {}
 
     def remove_row(self, seq: int) -> int:
         """Remove a row and all that destinations noted about it; returns how many rows that were."""

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
-    from .model import Alias, Group
+    from .model import Alias, Group, Labels, Saying
 
 DONE = "done"
 LATER = "later"
 ASIDE = "aside"
+
+ORDER_KEYS = ("order_id", "journey_id")
+"""By what an order is known from one request to the next."""
+MOST_ORDERS = 100_000
+"""Of how many orders, by each kind of key, what was said is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,12 @@ class Transaction(Protocol):
 
     def set_aside(self, at_ns: int, source: str, kind: str, reason: str, ids: tuple[str, ...]) -> None:
         """Keep a note about something from Stripe that had money in it and could not be read."""
+
+    def remember(self, sayings: Sequence[Saying], now_ns: int) -> None:
+        """Add what was said of orders to what was said of them before."""
+
+    def recall(self, kind: str, key: str) -> Labels:
+        """Return all that was said of one order, {} when nothing was."""
 
 
 class Store(Protocol):
