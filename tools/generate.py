@@ -134,8 +134,13 @@ def table() -> str:
         required = ", ".join(f'"{wire}"' for wire, info in attributes_of(event).items() if info.required)
         lines.append(f'    "{event.event_name}": ({required},),')
     labels = sorted({wire for e in EVENTS for wire, info in attributes_of(e).items() if info.metric_label})
-    lines += ["}", "", "METRIC_LABELS: Final = frozenset({" + ", ".join(f'"{name}"' for name in labels) + "})", ""]
+    stages = sorted(e.event_name for e in EVENTS if e.stage)
+    lines += ["}", "", f"METRIC_LABELS: Final = {_set_of(labels)}", f"STAGES: Final = {_set_of(stages)}", ""]
     return "\n".join(lines)
+
+
+def _set_of(names: Iterable[str]) -> str:
+    return "frozenset({" + ", ".join(f'"{name}"' for name in names) + "})"
 
 
 def _quoted(text: str) -> str:

@@ -9,7 +9,7 @@ export interface CheckoutStart {
   journey_id?: string;
   /** Price level of the order, as the shop names it. */
   tier?: string;
-  /** The place in the product that led to the order. */
+  /** The place that led to the order: the first that is known, from the best source that `surface_source` names. */
   surface?: string;
   /** True for bots, probes and load tests; absent otherwise. */
   synthetic?: true;
@@ -27,7 +27,7 @@ export interface DesignStarted {
   journey_id?: string;
   /** Price level of the order, as the shop names it. */
   tier?: string;
-  /** The place in the product that led to the order. */
+  /** The place that led to the order: the first that is known, from the best source that `surface_source` names. */
   surface?: string;
   /** True for bots, probes and load tests; absent otherwise. */
   synthetic?: true;
@@ -43,7 +43,7 @@ export interface DesignApproved {
   journey_id?: string;
   /** Price level of the order, as the shop names it. */
   tier?: string;
-  /** The place in the product that led to the order. */
+  /** The place that led to the order: the first that is known, from the best source that `surface_source` names. */
   surface?: string;
   /** True for bots, probes and load tests; absent otherwise. */
   synthetic?: true;

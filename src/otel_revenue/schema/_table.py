@@ -20,6 +20,7 @@ EVENTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "country": ("code", "[A-Z]{2}"),
         "country_source": ("code", "billing|shipping|card_issuer|metadata|request"),
         "surface": ("label", ""),
+        "surface_source": ("code", "explicit|browser|utm|referrer|route"),
         "livemode": ("flag", ""),
         "elapsed_ms": ("count", ""),
         "synthetic": ("flag", ""),
@@ -42,6 +43,7 @@ EVENTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "country": ("code", "[A-Z]{2}"),
         "country_source": ("code", "billing|shipping|card_issuer|metadata|request"),
         "surface": ("label", ""),
+        "surface_source": ("code", "explicit|browser|utm|referrer|route"),
         "livemode": ("flag", ""),
         "elapsed_ms": ("count", ""),
         "synthetic": ("flag", ""),
@@ -68,6 +70,7 @@ EVENTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "country": ("code", "[A-Z]{2}"),
         "country_source": ("code", "billing|shipping|card_issuer|metadata|request"),
         "surface": ("label", ""),
+        "surface_source": ("code", "explicit|browser|utm|referrer|route"),
         "livemode": ("flag", ""),
         "elapsed_ms": ("count", ""),
         "synthetic": ("flag", ""),
@@ -88,6 +91,7 @@ EVENTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "country": ("code", "[A-Z]{2}"),
         "country_source": ("code", "billing|shipping|card_issuer|metadata|request"),
         "surface": ("label", ""),
+        "surface_source": ("code", "explicit|browser|utm|referrer|route"),
         "livemode": ("flag", ""),
         "elapsed_ms": ("count", ""),
         "synthetic": ("flag", ""),
@@ -109,6 +113,7 @@ EVENTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "country": ("code", "[A-Z]{2}"),
         "country_source": ("code", "billing|shipping|card_issuer|metadata|request"),
         "surface": ("label", ""),
+        "surface_source": ("code", "explicit|browser|utm|referrer|route"),
         "livemode": ("flag", ""),
         "elapsed_ms": ("count", ""),
         "synthetic": ("flag", ""),
@@ -140,6 +145,7 @@ EVENTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "stripe.subscription.id": ("id", ""),
         "stripe.payment_link.id": ("id", ""),
         "stripe.account.id": ("id", ""),
+        "surface_last": ("label", ""),
     },
     "checkout.payment_failed": {
         "event_id": ("code", "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
@@ -153,6 +159,7 @@ EVENTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "country": ("code", "[A-Z]{2}"),
         "country_source": ("code", "billing|shipping|card_issuer|metadata|request"),
         "surface": ("label", ""),
+        "surface_source": ("code", "explicit|browser|utm|referrer|route"),
         "livemode": ("flag", ""),
         "elapsed_ms": ("count", ""),
         "synthetic": ("flag", ""),
@@ -186,6 +193,7 @@ EVENTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "country": ("code", "[A-Z]{2}"),
         "country_source": ("code", "billing|shipping|card_issuer|metadata|request"),
         "surface": ("label", ""),
+        "surface_source": ("code", "explicit|browser|utm|referrer|route"),
         "livemode": ("flag", ""),
         "elapsed_ms": ("count", ""),
         "synthetic": ("flag", ""),
@@ -214,4 +222,5 @@ REQUIRED: Final[dict[str, tuple[str, ...]]] = {
     "checkout.expired": ("event_id", "schema_version",),
 }
 
-METRIC_LABELS: Final = frozenset({"country", "currency", "decline_code", "payment_kind", "surface", "tier"})
+METRIC_LABELS: Final = frozenset({"country", "currency", "decline_code", "payment_kind", "surface", "surface_last", "tier"})
+STAGES: Final = frozenset({"checkout.start", "design.approved", "design.started"})

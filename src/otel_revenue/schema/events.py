@@ -78,13 +78,17 @@ class CommonEvent(RevenueEvent):
         "the buyer's), the order's metadata, or the request.",
         _B, Kind.CODE, example="billing", pattern="billing|shipping|card_issuer|metadata|request")  # fmt: skip
     surface: str | None = attribute(
-        "The place in the product that led to the order.",
+        "The place that led to the order: the first that is known, from the best source that `surface_source` names.",
         _B,
         Kind.LABEL,
         example="pricing-page",
         metric_label=True,
         browser=True,
     )
+    surface_source: str | None = attribute(
+        "Who says so, the best one first: the application (`explicit`), the browser's first touch, the request's UTM parameters, the "
+        "host that it was referred from, or the route of the first stage.",
+        _B, Kind.CODE, example="explicit", pattern="explicit|browser|utm|referrer|route")  # fmt: skip
     livemode: bool | None = attribute(
         "False for Stripe's test mode: keep it out of every sum.", _T, Kind.FLAG, example=True
     )
@@ -127,6 +131,7 @@ class CheckoutStart(ItemsEvent):
     """The buyer opens checkout."""
 
     event_name: ClassVar[str] = "checkout.start"
+    stage: ClassVar[bool] = True
     from_browser: ClassVar[bool] = True
 
 
@@ -153,6 +158,7 @@ class DesignStarted(CommonEvent):
     """Generation of a design begins."""
 
     event_name: ClassVar[str] = "design.started"
+    stage: ClassVar[bool] = True
     from_browser: ClassVar[bool] = True
 
     design_id: str | None = attribute("The shop's id of the design.", _B, Kind.ID, example="d-311", browser=True)
@@ -162,6 +168,7 @@ class DesignApproved(CommonEvent):
     """A design is approved."""
 
     event_name: ClassVar[str] = "design.approved"
+    stage: ClassVar[bool] = True
     from_browser: ClassVar[bool] = True
 
     design_id: str | None = attribute("The shop's id of the design.", _B, Kind.ID, example="d-311", browser=True)
@@ -258,6 +265,13 @@ class OrderPaid(ItemsEvent):
     account_id: str | None = attribute(
         "Stripe's id of the connected account (Connect); absent on the platform's own.", _B, Kind.ID,
         example="acct_1032D82e", wire="stripe.account.id")  # fmt: skip
+    surface_last: str | None = attribute(
+        "The place that was touched last before the payment, whoever says so; never a mere route.",
+        _B,
+        Kind.LABEL,
+        example="newsletter",
+        metric_label=True,
+    )
 
 
 class Setback(ItemsEvent):

@@ -82,6 +82,8 @@ class RevenueEvent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     event_name: ClassVar[str] = ""
+    stage: ClassVar[bool] = False
+    """Whether the application records it itself. The others are recorded on Stripe's word alone."""
     from_browser: ClassVar[bool] = False
     """Whether a visitor's browser may send it: never where it is about money."""
 
