@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_AT: Final = re.compile(r"@|%(?:25){0,3}40")
+_AT: Final = re.compile(r"@|%(?:25){0,3}40|\\{1,4}u0040")
 # Letters, digits and marks that an address may hold around its at sign; bounded, so that no input makes it slow.
 _LOCAL: Final = re.compile(r"(?:\"[^\"]{1,62}\"|(?:[^\W_]|[.!#$&'*+/=?^_`{|}~%-]){1,64})\Z")
 _LABEL: Final = r"[^\W_](?:[^\W_]|-){0,62}"
@@ -40,9 +40,13 @@ def mask_email(text: str, mark: str) -> str:
 
 
 def mask_ip(text: str, mark: str) -> str:
-    """Replace IPv4 and IPv6 addresses by *mark*. Four single digits are taken for a version: `2.0.1.0`."""
+    """
+    Replace IPv4 and IPv6 addresses by *mark*.
+
+    Four single digits are taken for a version: `2.0.1.0`. The loopback and unspecified addresses are nobody's.
+    """
     if text.count(".") >= 3:
-        text = _IPV4.sub(lambda m: m.group() if len(m.group()) == 7 else mark, text)
+        text = _IPV4.sub(lambda m: m.group() if len(m.group()) == 7 or m.group().startswith("127.") else mark, text)
     if text.count(":") >= 2:
         text = _IPV6.sub(lambda m: mark if _is_ipv6(m.group()) else m.group(), text)
     return text
@@ -54,7 +58,6 @@ def _is_ipv6(text: str) -> bool:
     if text.count(":") < 2 or not any(c.isdigit() for c in text):
         return False
     try:
-        ipaddress.IPv6Address(text)
+        return not ipaddress.IPv6Address(text).is_loopback
     except ValueError:
         return False
-    return True

@@ -99,19 +99,33 @@ def _in_uuid(text: str, start: int, end: int) -> bool:
 
 def _card_from(run: str, groups: list[tuple[int, int]], first: int) -> int | None:
     """Return the last of the groups which, from the *first* on, are a card number; None when there is none."""
+    if run[groups[first][0]] not in "23456":
+        return None
     digits = ""
+    lengths: frozenset[int] | None = None
     for i in range(first, len(groups)):
         digits += run[slice(*groups[i])]
         if len(digits) > 19:
             return None
-        if len(digits) >= 13 and _is_card(digits):
-            return i
+        if len(digits) >= 13:
+            lengths = _lengths(digits) if lengths is None else lengths
+            if not lengths:
+                return None
+            if len(digits) in lengths and _checks(digits):
+                return i
     return None
 
 
-def _is_card(digits: str) -> bool:
-    if not any(len(digits) in lengths and prefix.match(digits) for prefix, lengths in _SCHEMES):
-        return False
+def is_card(digits: str) -> bool:
+    """Say whether *digits* have the prefix, the length and the check digit of a payment card."""
+    return len(digits) in _lengths(digits) and _checks(digits)
+
+
+def _lengths(digits: str) -> frozenset[int]:
+    return frozenset(length for prefix, lengths in _SCHEMES if prefix.match(digits) for length in lengths)
+
+
+def _checks(digits: str) -> bool:
     if len(set(digits)) == 1 or _luhn(digits):
         return False
     # Of 13 digits there are few cards and many articles (EAN-13).

@@ -20,6 +20,8 @@ _STRIPE: Final = re.compile(
 _SEVEN_DIGITS: Final = re.compile(r"[0-9]{7}").search
 # One that begins with 00 may be read as a telephone number's.
 _UUID: Final = re.compile(r"(?!00)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+_NUMBER: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?").fullmatch
+_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]{5,18}(?:Z|[+-][0-9:]{4,6})?)?").fullmatch
 
 
 def is_plain(text: str) -> bool:
@@ -27,4 +29,14 @@ def is_plain(text: str) -> bool:
     if _WORDS(text):
         # Beginnings of secrets that are made of such letters alone.
         return "xox" not in text and "earer" not in text and 0 < len(text) < 200
-    return _UUID(text) is not None or (_STRIPE(text) is not None and not _SEVEN_DIGITS(text))
+    return _UUID(text) is not None or is_stripe_id(text)
+
+
+def is_stripe_id(text: str) -> bool:
+    """Say whether *text* is an id of a Stripe object by its form alone."""
+    return _STRIPE(text) is not None and not _SEVEN_DIGITS(text)
+
+
+def is_identifier(text: str) -> bool:
+    """Say whether *text* is an id of Stripe's, a UUID, a short number or a time by its form alone."""
+    return any(form(text) is not None for form in (_UUID, _NUMBER, _TIME)) or is_stripe_id(text)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MAX_SCANNED: Final = 4096
 """Longer text is cut before it is scanned; what is cut off never leaves, as strings stay below 255."""
 
-_TAIL: Final = 400
+TAIL: Final = 400
 """Of text that was cut, the end may be the beginning of something that no detector knows by its half."""
 
 _NOT_DIGITS: Final = bytes(code for code in range(256) if not 48 <= code <= 57)
@@ -49,20 +49,30 @@ def scrub(value: str) -> str:
     return _scrub(value)[0]
 
 
+def scan(text: str, count: Callable[[str], None]) -> str:
+    """Do the same to text of any length, and tell *count* each kind that was found. Whoever calls bounds the length."""
+    if text.isascii() and not _suspects(text):
+        return text
+    masked, found = _scrub(text, len(text))
+    for kind in found:
+        count(kind)
+    return masked
+
+
 def kinds(value: str) -> tuple[str, ...]:
     """Return which detectors hit, for counting by kind."""
     return _scrub(value)[1]
 
 
-def _scrub(value: str) -> tuple[str, tuple[str, ...]]:
+def _scrub(value: str, most: int = MAX_SCANNED) -> tuple[str, tuple[str, ...]]:
     text, cut = value, False
-    if len(text) > MAX_SCANNED:
-        text, cut = text[:MAX_SCANNED], True
+    if len(text) > most:
+        text, cut = text[:most], True
     if not text.isascii():
         # NFKC makes full-width letters, digits and the at sign plain; one character can become many.
         text = unicodedata.normalize("NFKC", text)
-        if len(text) > MAX_SCANNED:
-            text, cut = text[:MAX_SCANNED], True
+        if len(text) > most:
+            text, cut = text[:most], True
         text = text.translate(_FOLDING)
     suspects = _suspects(text)
     if not suspects and not cut:
@@ -75,7 +85,7 @@ def _scrub(value: str) -> tuple[str, tuple[str, ...]]:
             found.append(kind)
         masked = after
     if cut:
-        return masked[:-_TAIL], tuple(found)
+        return masked[:-TAIL], tuple(found)
     return (masked if found else value), tuple(found)
 
 
@@ -84,7 +94,7 @@ def _suspects(text: str) -> list[tuple[str, Mask]]:
     found: list[tuple[str, Mask]] = []
     if tokens.suspected(text):
         found.append(_SECRET)
-    if "@" in text or "%" in text:
+    if "@" in text or "%" in text or "u0040" in text:
         found.append(_EMAIL)
     if ("." in text and text.count(".") > 2) or (":" in text and text.count(":") > 1):
         found.append(_IP)
