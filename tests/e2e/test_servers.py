@@ -287,13 +287,15 @@ def test_nothing_is_open_and_no_thread_runs_before_the_fork(
     gunicorn's master, with the application loaded or not, has no thread of ours and nothing of the store open when it forks,
     also when it replaces a worker after payments; and its workers get nothing of the kind.
     """
+    probe = tmp_path / "probe.jsonl"
     with shop_on(ALL[name], fake, tmp_path, receiver.url) as shop:
         endpoint = fake.collect()
         fake.pay(shop.order()["session_id"])
         statuses = {shop.webhook(d.body, d.signature) for d in fake.deliveries if d.endpoint == endpoint.url}
         _loses_a_worker(KILL)(shop)
+        assert wait_for(lambda: probe.read_text(encoding="utf-8").count("\n") == 6, LATEST_S), shop.log
         shop.stop()
-    noted = [json.loads(line) for line in (tmp_path / "probe.jsonl").read_text(encoding="utf-8").splitlines()]
+    noted = [json.loads(line) for line in probe.read_text(encoding="utf-8").splitlines()]
 
     assert {200} == statuses
     assert {"master": 3, "worker": 3} == {m: sum(n["moment"] == m for n in noted) for m in ("master", "worker")}

@@ -80,7 +80,7 @@ def _shop(app: App, sampler: Sampler | None) -> TestClient:
 
 
 def _designs(app: App) -> dict[str, dict[str, Any]]:
-    flush(20)
+    flush(60)
     return {e.attributes["design_id"]: e.attributes for e in app.receiver.logs}
 
 
@@ -128,7 +128,7 @@ def test_without_the_frameworks_instrumentation(app: App, framework: str) -> Non
             shop = FastAPI()
             shop.get("/pay")(pay)
             assert TestClient(shop).get("/pay").is_success
-    flush(20)
+    flush(60)
     (event,) = app.receiver.named("checkout.session_created")
 
     assert ("o-1", "gold") == (event.attributes["order_id"], event.attributes["tier"])

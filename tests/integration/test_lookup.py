@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,7 +184,7 @@ def test_an_uncertain_payment_gets_its_invoice(app: App, fake: FakeStripe) -> No
     subscription = (fake.session(made) or {})["subscription"]
     first = {d.event_id for d in fake.deliveries}
     fake.renew(subscription)
-    app.instrument(stripe_lookup=True, hold=3600, enrich_hold=4)
+    app.instrument(stripe_lookup=True, hold=3600, enrich_hold=60)
     post = Post(fake)
     late = [d for d in fake.deliveries if d.event_id not in first and d.endpoint == "all"]
     for kind in ("payment_intent.succeeded", "invoice.paid", "invoice_payment.paid"):
@@ -203,7 +202,7 @@ def test_an_uncertain_payment_gets_its_invoice(app: App, fake: FakeStripe) -> No
 
 def test_the_first_payment_of_a_subscription(app: App, fake: FakeStripe) -> None:
     """The charge alone, which names nothing but its PaymentIntent, leads to the invoice: canonical id, one order."""
-    app.instrument(stripe_lookup=True, hold=3600, enrich_hold=4)
+    app.instrument(stripe_lookup=True, hold=3600, enrich_hold=60)
     fake.pay(elsewhere.subscription(fake))
     post = Post(fake)
     post.send("charge.succeeded")
@@ -217,7 +216,7 @@ def test_the_first_payment_of_a_subscription(app: App, fake: FakeStripe) -> None
 
 def test_a_lone_invoice_payment(app: App, fake: FakeStripe) -> None:
     """A link between an invoice and what paid it is settled by the invoice itself."""
-    app.instrument(stripe_lookup=True, hold=3600, enrich_hold=4)
+    app.instrument(stripe_lookup=True, hold=3600, enrich_hold=60)
     fake.pay(elsewhere.subscription(fake))
     post = Post(fake)
     post.send("invoice_payment.paid")
@@ -233,7 +232,7 @@ def test_a_capture(app: App, fake: FakeStripe) -> None:
     form |= {"payment_method": "pm_card_visa", "payment_method_types[0]": "card"}
     made = elsewhere.post(fake, "/v1/payment_intents", **form)
     elsewhere.post(fake, f"/v1/payment_intents/{made['id']}/capture", amount_to_capture="400")
-    app.instrument(stripe_lookup=True, hold=3600, enrich_hold=4)
+    app.instrument(stripe_lookup=True, hold=3600, enrich_hold=60)
     post = Post(fake)
     post.send("charge.captured")
     (order,) = orders(app)
@@ -433,19 +432,18 @@ def test_a_failing_lookup_holds_nothing_up(app: App, fake: FakeStripe, trouble: 
     if trouble == "down":
         stripe.api_base = "http://127.0.0.1:9"
     elif trouble == "hangs":
-        fake.latency = 20.0
+        fake.latency = 120.0
     else:
         fake.fail_next(1000, status=trouble)
     runtime = app.instrumentor.runtime
     assert runtime is not None
     post.send("checkout.session.completed")
-    began = time.monotonic()
     (order,) = orders(app)
+    answered = post.asked
     fake.latency = 0.0
 
     assert (None, 1500) == part(order, "item_count", "amount_minor")
-    # The worst delivery with a hanging Stripe is the bound and a pass of the worker, not the 20 s of the hanging call.
-    assert "hangs" != trouble or time.monotonic() - began < 20
+    assert "hangs" != trouble or not answered
 
 
 def test_a_failure_is_followed_by_a_pause(app: App, fake: FakeStripe) -> None:
@@ -556,7 +554,7 @@ def _run(fake: FakeStripe, receiver: Receiver, tmp_path: Path, deliveries: list[
         "NO_PROXY": "127.0.0.1",
         **({"PYTHONPATH": path} if path else {}),
     }
-    arguments = [str(fake.api_key), fake.url, str(tmp_path / "store"), str(folder), "60"]
+    arguments = [str(fake.api_key), fake.url, str(tmp_path / "store"), str(folder), "150"]
     process = subprocess.Popen(
         [sys.executable, "-c", APP, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
     )  # fmt: skip

@@ -78,7 +78,7 @@ def test_what_fails_around_a_payment(app: App, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(place, name, _fail)
     event = _deliver(app, 1)
     monkeypatch.undo()
-    flush(20)
+    flush(60)
 
     assert "evt_1" == event.id
     assert ["o-1"] == [log.attributes["order_id"] for log in app.receiver.named("order.paid")]
@@ -94,7 +94,7 @@ def test_a_payment_that_cannot_be_read_is_noted(
     event = _deliver(app, 1)
     monkeypatch.undo()
     _deliver(app, 2)
-    flush(20)
+    flush(60)
     with closing(sqlite3.connect(app.folder / "store" / "ledger.sqlite3")) as database:
         noted = "\n".join(database.iterdump())
 

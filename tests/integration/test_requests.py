@@ -38,7 +38,7 @@ def _caller(app: App) -> Context:
 
 
 def _designs(app: App) -> dict[str, dict[str, Any]]:
-    flush(20)
+    flush(60)
     return {e.attributes["design_id"]: e.attributes for e in app.receiver.logs}
 
 
@@ -111,7 +111,7 @@ def test_after_the_request_nothing_is_bound(app: App) -> None:
         await (await request())
 
     asyncio.run(main())
-    flush(20)
+    flush(60)
     (server,) = app.spans.get_finished_spans()
     (event,) = app.receiver.logs
 

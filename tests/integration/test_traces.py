@@ -94,7 +94,7 @@ def _requests(app: App, fake: FakeStripe, buy: Callable[[FakeStripe, Any], None]
     for delivery in fake.deliveries:
         if delivery.endpoint == collected.url:
             _deliver(app, delivery.body, delivery.signature)
-    flush(20)
+    flush(60)
 
 
 def _deliver(app: App, body: bytes, signature: str) -> None:
@@ -143,7 +143,7 @@ def test_renewals_do_not_lead_back_to_the_first_checkout(app: App, fake: FakeStr
     fake.renew(subscription_id)
     for delivery in fake.deliveries[known:]:
         _deliver(app, delivery.body, delivery.signature)
-    flush(20)
+    flush(60)
     kinds = [event.attributes["payment_kind"] for event in app.receiver.named("order.paid")]
 
     assert subscription
@@ -165,7 +165,7 @@ def test_an_explicit_idempotency_key_is_respected(app: App, fake: FakeStripe) ->
     for delivery in fake.deliveries:
         if delivery.endpoint == collected.url:
             _deliver(app, delivery.body, delivery.signature)
-    flush(20)
+    flush(60)
     first = _named(app, "POST /checkout")[0]
     (payment,) = _named(app, "checkout.payment")
 
@@ -185,7 +185,7 @@ def test_fifty_keys_of_the_users_are_left_alone(app: App, fake: FakeStripe) -> N
     for delivery in fake.deliveries:
         if delivery.endpoint == collected.url:
             _deliver(app, delivery.body, delivery.signature)
-    flush(20)
+    flush(60)
 
     assert metadata == dict(made.metadata.to_dict())
     assert _named(app, "POST /checkout")[0].context.trace_id == _named(app, "checkout.payment")[0].context.trace_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import secrets
 import socket
 from typing import Final
 
@@ -17,7 +17,7 @@ def free_port() -> int:
     moment later, another test's receiver for instance, which would then be sent this test's events.
     """
     while True:
-        port = random.choice(_BELOW_EPHEMERAL)
+        port = secrets.choice(_BELOW_EPHEMERAL)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
-PATIENCE_S = 15
+PATIENCE_S = 30
 """For the end of a process after SIGTERM: its flush is bounded by 5 seconds."""
 TESTS = Path(__file__).resolve().parents[2]
 

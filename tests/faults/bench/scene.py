@@ -131,7 +131,7 @@ class Scene:
                     self.answered.add(order)
             return
 
-    def until(self, condition: Callable[[], object], seconds: float = 20.0) -> bool:
+    def until(self, condition: Callable[[], object], seconds: float = 60.0) -> bool:
         """Wait until *condition* holds; the time is a bound against hanging, never a promise."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -173,7 +173,7 @@ class Scene:
             app.close()
         last = App(self.folder, self._settings)
         self.apps.append(last)
-        for _ in range(10):
+        for _ in range(30):
             self.drained = last.surely("flush", seconds=2)["drained"]
             if (not self.missing() or enough()) and (self.drained or not thorough):
                 break
