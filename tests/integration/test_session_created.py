@@ -50,7 +50,7 @@ def test_what_a_buyer_pays_is_a_checkout(app: App, fake: FakeStripe) -> None:
         subscription = client.v1.subscriptions.create(
             {"customer": customer.id, "items": [{"price": price.id}], "payment_behavior": "default_incomplete"}
         )
-    flush(20)
+    flush(60)
     events = [event.attributes for event in app.receiver.named("checkout.session_created")]
 
     assert [session.id, intent.id, subscription.id] == [
@@ -71,7 +71,7 @@ def test_what_no_buyer_pays_is_none(app: App, fake: FakeStripe) -> None:
             {"mode": "setup", "currency": "eur", "success_url": "https://a.b", "customer": customer.id}
         )
         client.v1.charges.create({"amount": 500, "currency": "eur", "source": "tok_visa"})
-    flush(20)
+    flush(60)
 
     assert [] == app.receiver.named("checkout.session_created")
     assert [500] == [event.attributes["amount_minor"] for event in app.receiver.named("order.paid")]
