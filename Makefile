@@ -131,5 +131,5 @@ $(PROMETHEUS)/usr/bin/promtool:
 .PHONY: collector
 # Prints the path; version and size, or why there is none, go to the other stream.
 OTELCOL_PATH := $(BIN)/python -m tools.collector --cache $(CACHE)/collector
-collector: setup ## find an OpenTelemetry Collector ($$OTELCOL, the PATH's), or build it with Go: some minutes the first time
+collector: setup ## find an OpenTelemetry Collector, or build it with Go: some minutes the first time
 	@$(OTELCOL_PATH)

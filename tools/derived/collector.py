@@ -8,6 +8,7 @@ Every statement is one that cannot fail on any type of value, and `error_mode: p
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -63,11 +64,11 @@ def outputs(mark: str) -> dict[str, str]:
     text = HEAD.format(mark=mark) + yaml.safe_dump(
         {"processors": processors()}, sort_keys=False, width=2**31, allow_unicode=True
     )
-    return {"collector-config/allowlist.yaml": text.replace("$", "$$")}
+    return {"collector-config/allowlist.yaml": re.sub(r"\$(?!{env:)", "$$", text)}
 
 
 def processors() -> dict[str, Any]:
-    """Return every processor of the layer, as the Collector reads them, but for its doubling of the dollar sign."""
+    """Return every processor of the layer, before dollar signs are doubled as the Collector wants it."""
     declared = {wire: info for event in EVENTS for wire, info in attributes_of(event).items()}
     browser = {wire: info for wire, info in declared.items() if info.browser or wire == "schema_version"}
     money, funnel = patterns.of_families(event.event_name for event in EVENTS)
@@ -109,7 +110,7 @@ def _logs(statements: list[str]) -> dict[str, Any]:
 def _resource() -> list[str]:
     return [
         'set(resource.schema_url, "")',
-        _keep("resource.attributes", RESOURCE),
+        *_only("resource.attributes", RESOURCE),
         *_texts("resource.attributes", RESOURCE),
     ]
 
@@ -125,8 +126,8 @@ def _scope() -> list[str]:
 
 def _event(declared: dict[str, AttributeInfo]) -> list[str]:
     return [
-        _keep("log.attributes", declared),
-        *(_rule("log.attributes", info) for info in declared.values()),
+        *_only("log.attributes", declared),
+        *_rules("log.attributes", declared),
         'set(log.body, "")',
         'set(log.severity_text, "")',
         # Several backends show attributes alone.
@@ -156,9 +157,9 @@ def _traces(declared: dict[str, AttributeInfo]) -> dict[str, Any]:
     ]
     event = [
         f'set(spanevent.name, "other") where not IsMatch(spanevent.name, {patterns.quoted(known)})',
-        _keep("spanevent.attributes", (*declared, "exception.type")),
+        *_only("spanevent.attributes", (*declared, "exception.type")),
         _unless("spanevent.attributes", "exception.type", "IsString({})"),
-        *(_rule("spanevent.attributes", info) for info in declared.values()),
+        *_rules("spanevent.attributes", declared),
     ]
     groups = [{"statements": part} for part in (_resource(), _scope(), span, event)]
     return {"error_mode": "propagate", "trace_statements": groups}
@@ -176,7 +177,7 @@ def _metrics() -> dict[str, Any]:
         # An application's own metrics have keys that no list knows, and without them its series would fall together.
         "flatten(datapoint.attributes)",
         'delete_matching_keys(datapoint.attributes, "@")',
-        "set(datapoint.exemplars, nil)",
+        "set(datapoint.exemplars, nil) where metric.type != METRIC_DATA_TYPE_SUMMARY",
     ]
     groups = [{"statements": part} for part in (_resource(), _scope(), metric, point)]
     return {"error_mode": "propagate", "metric_statements": groups}
@@ -203,16 +204,29 @@ def _clip(ids: list[str]) -> dict[str, Any]:
 def _technical(path: str, declared: dict[str, AttributeInfo] | None = None) -> list[str]:
     declared = declared or {}
     return [
-        _keep(path, (*TEXTS, *NUMBERS, *declared)),
+        *_only(path, (*TEXTS, *NUMBERS, *declared)),
         *_texts(path, TEXTS),
         *(_unless(path, key, "IsInt({})") for key in NUMBERS),
-        *(_rule(path, info) for info in declared.values()),
+        *_rules(path, declared),
     ]
+
+
+def _only(path: str, keys: Iterable[str]) -> list[str]:
+    """Return the statements that keep these keys, each once: a condition sees the first of two values, a backend perhaps the other."""
+    cache = f"{path.partition('.')[0]}.cache"
+    return [_keep(path, keys), f'merge_maps({cache}, {path}, "insert")', f"set({path}, {cache})"]
 
 
 def _texts(path: str, keys: Iterable[str]) -> list[str]:
     form = f"IsString({{}}) and IsMatch({{}}, {patterns.quoted(patterns.MACHINE)})"
     return [_unless(path, key, form if key in FREE_OF_SEARCH else "IsString({})") for key in keys]
+
+
+def _rules(path: str, declared: dict[str, AttributeInfo]) -> list[str]:
+    rules = [_rule(path, info) for info in declared.values()]
+    # Bytes in a list look like text to every condition: they are made text.
+    lists = [f'{path}["{wire}"]' for wire, info in declared.items() if info.kind is Kind.IDS]
+    return [*rules, *(f"set({value}, ParseJSON(String({value}))) where {value} != nil" for value in lists)]
 
 
 def _rule(path: str, info: AttributeInfo) -> str:

@@ -1,0 +1,171 @@
+"""What passes the base is whole, and what looks like personal data is masked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from otel_revenue.schema.events import EVENTS
+from otel_revenue.schema.fields import attributes_of
+from support.canaries import listed, text
+from support.everything import Everything
+from support.personal import KEPT, MASKED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+UNSEEN = {
+    "４２４２４２４２４２４２４２４２ full-width",
+    "4222222222222",  # of 13 digits there are many orders and few cards
+    "order_4242424242424242_eur",
+    "ORD4242424242424242",
+    "+٤٩ ١٧١ ١٢٣٤٥٦٧",
+    "from nl91abna0417164300",
+}
+"""What the application masks and a pattern of RE2 does not find."""
+
+OVERDONE = {"42424242-4242-4242-8242-424242424242"}
+"""What a pattern takes for a card's number: a UUID without a letter."""
+
+
+@pytest.fixture
+def everything(tmp_path: Path) -> Iterator[Everything]:
+    with Everything(tmp_path) as running:
+        yield running
+
+
+def value(example: Any) -> AnyValue:
+    if isinstance(example, bool):
+        return AnyValue(bool_value=example)
+    if isinstance(example, int):
+        return AnyValue(int_value=example)
+    if isinstance(example, float):
+        return AnyValue(double_value=example)
+    return listed(*map(text, example)) if isinstance(example, list) else text(example)
+
+
+def pairs(**attributes: Any) -> list[KeyValue]:
+    return [KeyValue(key=key, value=value(example)) for key, example in attributes.items()]
+
+
+def texts(everything: Everything, key: str, values: list[str]) -> list[str | None]:
+    """What becomes of *values* under *key* of a funnel event."""
+    records = [LogRecord(event_name="checkout.start", attributes=pairs(**{key: text})) for text in values]
+    assert 200 == everything.send_logs(records)
+    return [
+        next((pair.value.string_value for pair in record.attributes if pair.key == key), None)
+        for record in everything.logs()
+    ]
+
+
+def test_every_declared_attribute_arrives_as_it_was_sent(everything: Everything) -> None:
+    """Each event of the schema passes whole, type by type, with its times and ids; `event.name` is added."""
+    sent = [
+        LogRecord(
+            event_name=event.event_name,
+            time_unix_nano=1_790_000_000_000_000_001,
+            observed_time_unix_nano=1_790_000_000_000_000_002,
+            severity_number=9,
+            trace_id=b"t" * 16,
+            span_id=b"s" * 8,
+            flags=1,
+            attributes=pairs(**{wire: info.example for wire, info in attributes_of(event).items()}),
+        )
+        for event in EVENTS
+    ]
+
+    status = everything.send_logs(sent)
+    for record in sent:
+        record.attributes.append(KeyValue(key="event.name", value=text(record.event_name)))
+        record.body.string_value = ""
+    ordered = sorted(
+        everything.logs(), key=lambda record: [event.event_name for event in EVENTS].index(record.event_name)
+    )
+
+    assert (200, sent) == (status, ordered)
+
+
+def test_integers_of_money_are_exact(everything: Everything) -> None:
+    """An amount above 2^53, which no double holds, arrives to the unit."""
+    record = LogRecord(event_name="order.paid", attributes=pairs(amount_minor=9_007_199_254_740_993))
+
+    everything.send_logs([record])
+
+    assert 9_007_199_254_740_993 == everything.logs()[0].attributes[0].value.int_value
+
+
+def test_the_collector_masks_nearly_all_that_the_application_masks(everything: Everything) -> None:
+    """Of the texts in which the application masks personal data, the second net finds all but those named here."""
+    samples = sorted({around.replace("{}", personal) for _, personal, around in MASKED})
+    short = [sample for sample in samples if len(sample) < 200]
+
+    passed = {sample for sample, seen in zip(short, texts(everything, "tier", short), strict=True) if seen == sample}
+
+    assert UNSEEN == passed
+
+
+@pytest.mark.parametrize("key", ["tier", "order_id"])
+def test_labels_and_ids_that_are_none_stay(everything: Everything, key: str) -> None:
+    """Order numbers, SKUs, dates, versions and labels pass unchanged."""
+    altered = {kept for kept, seen in zip(KEPT, texts(everything, key, KEPT), strict=True) if seen != kept}
+
+    assert OVERDONE == altered
+
+
+def test_an_id_is_whole_or_absent(everything: Everything) -> None:
+    """An id that looks like personal data is left out: half-masked ones would fall together."""
+    assert [None] == texts(everything, "order_id", ["order of jane@example.com"])
+
+
+def test_of_a_key_that_is_sent_twice_no_copy_is_unseen(everything: Everything) -> None:
+    """The second copy of a key, which conditions do not see, is removed."""
+    canary = everything.canaries.one("second copy")
+    twice = [*pairs(tier="pro"), KeyValue(key="tier", value=AnyValue(bytes_value=canary.encode()))]
+
+    status = everything.send_logs(
+        [LogRecord(event_name=name, attributes=twice) for name in ("order.paid", "checkout.start", "")]
+    )
+    status_of_spans = everything.send_spans(
+        [Span(attributes=twice, events=[Span.Event(name="order.paid", attributes=twice)])]
+    )
+
+    assert (200, 200, []) == (status, status_of_spans, everything.leaks())
+
+
+def test_text_is_cut_below_255_bytes(everything: Everything) -> None:
+    """What is longer than the application lets be is cut, between characters."""
+    assert ["Ü" * 127] == texts(everything, "surface", ["Ü" * 200])
+
+
+def test_an_ordinary_log_keeps_its_text_without_the_address(everything: Everything) -> None:
+    """The body and the known attributes of other logs pass, masked; names of machines and unknown keys do not."""
+    everything.send_logs(
+        [
+            LogRecord(
+                body=text("login of jane@example.com failed"),
+                attributes=pairs(**{"code.function.name": "login", "note": "x"}),
+            )
+        ]
+    )
+
+    log = everything.logs()[0]
+
+    assert ("login of **** failed", ["code.function.name"]) == (
+        log.body.string_value,
+        [pair.key for pair in log.attributes],
+    )
+
+
+@pytest.mark.parametrize(("setting", "links"), [("", 0), ("keep", 1)])
+def test_links_of_spans_go_unless_they_are_trusted(tmp_path: Path, setting: str, links: int) -> None:
+    """No statement can clean a link, so all are removed; whoever cleans them in the SDK says `REVENUE_SPAN_LINKS=keep`."""
+    with Everything(tmp_path, environ={"REVENUE_SPAN_LINKS": setting} if setting else {}) as everything:
+        everything.send_spans([Span(name="GET /", links=[Span.Link(trace_id=b"t" * 16, span_id=b"s" * 8)])])
+        span = everything.spans()[0]
+
+    assert ("GET /", links) == (span.name, len(span.links))
