@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "outbox": "what waits to be delivered, what was refused, what could not be read",
     "schema": "the events and attributes that may leave the application",
     "doctor": "why nothing arrives: what is installed, configured, stored and answering",
+    "collector": "check the Collector's configuration, and try a running one",
 }
 
 
