@@ -69,7 +69,7 @@ def environment(python: str, constraints: str, root: Path, cache: Path, *, renew
         constraints: text of the constraints.
         root: the repository.
         cache: folder for environments; they are kept, by their ingredients.
-        renew: take the newest versions that fit, whatever is installed.
+        renew: make it anew, of the newest versions that fit.
     Raises:
         Unavailable: something could not be installed.
     """
@@ -79,27 +79,15 @@ def environment(python: str, constraints: str, root: Path, cache: Path, *, renew
     made, interpreter = folder / ".made", folder / "bin" / "python"
     if made.exists() and not renew:
         return interpreter
-    if not made.exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _run([python, "-m", "venv", str(folder)])
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _run([python, "-m", "venv", str(folder)])
     file = folder / "constraints.txt"
     file.write_text(constraints, encoding="utf-8")
-    upgrade = ["--upgrade", "--upgrade-strategy", "eager"] if renew else []
-    _run(
-        [
-            str(interpreter),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            *upgrade,
-            "--constraint",
-            str(file),
-            "--editable",
-            f"{root}[dev]",
-        ]
-    )
+    pip = [str(interpreter), "-m", "pip", "install", "--quiet"]
+    # The pip that comes with an older Python tries release after release where OpenTelemetry's packages have to agree on one.
+    _run([*pip, "--upgrade", "pip"])
+    _run([*pip, "--constraint", str(file), "--editable", f"{root}[dev]"])
     made.touch()
     return interpreter
 
