@@ -204,7 +204,7 @@ def _section(event: type[CommonEvent], head: list[str]) -> str:
     text += ["A sample of its attributes:", "", "```json", json.dumps(sample(event), indent=2), "```", ""]
     if event.from_browser:
         said = ", ".join(f"`{wire}`" for wire, info in attributes_of(event).items() if info.browser)
-        text += [f"A visitor's browser may send it, with {said}.", ""]
+        text += [f"A visitor's browser may send it, with {said} ([browser.md](browser.md)).", ""]
     text += [f"JSON Schema: [`schema/{event.event_name}.json`](../schema/{event.event_name}.json)", ""]
     return "\n".join(text)
 

@@ -84,6 +84,25 @@ def sources(pattern: str) -> Callable[[str], tuple[str, ...]]:
     return parse
 
 
+_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Return comma-separated origins, as a browser writes them: scheme, host, port, in lower case."""
+    found = tuple(part.strip().lower().rstrip("/") for part in text.split(",") if part.strip())
+    if not all(_ORIGIN.fullmatch(origin) for origin in found):
+        raise ValueError
+    return tuple(dict.fromkeys(found))
+
+
+def header(text: str) -> str:
+    """Return the name of an HTTP header, in lower case (RFC 9110, section 5.6.2)."""
+    value = text.strip().lower()
+    if not re.fullmatch(r"[a-z0-9-]{1,64}", value):
+        raise ValueError
+    return value
+
+
 KEY: Final = r"[^,\[\]]{1,40}"
 
 

@@ -255,6 +255,32 @@ class Settings:
         shape="seconds from 0 to 60",
         example="5",
     )
+    browser_origins: tuple[str, ...] = setting(
+        "OTEL_REVENUE_BROWSER_ORIGINS",
+        default=(),
+        parse=shapes.origins,
+        meaning="Origins beside the application's own whose pages may post events to the browser's route ([browser.md](browser.md)). "
+        "Default: none.",
+        shape="a comma-separated list of origins, each with its scheme and without a path",
+        example="https://www.shop.example,https://shop.example",
+    )
+    browser_rate: float = setting(
+        "OTEL_REVENUE_BROWSER_RATE",
+        default=60.0,
+        parse=shapes.seconds(1, 6000),
+        meaning="How many posts a minute one visitor's address may send to the browser's route, in each process; twice as many at once.",
+        shape="a number from 1 to 6000",
+        example="60",
+    )
+    browser_client_header: str = setting(
+        "OTEL_REVENUE_BROWSER_CLIENT_HEADER",
+        default="",
+        parse=shapes.header,
+        meaning="Header in which your own proxy says the visitor's address, for the limit above; its last element counts. Default: "
+        "none, the address that the server itself sees.",
+        shape="the name of a header",
+        example="x-forwarded-for",
+    )
 
 
 KEYS: Final = {f.name: f for f in dataclasses.fields(Settings)}

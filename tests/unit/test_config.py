@@ -81,6 +81,15 @@ def variable(key: str) -> str:
     return KEYS[key].metadata["env"]
 
 
+    "browser_origins": {
+        "good": [
+            ("https://Shop.example , http://127.0.0.1:8000/", ("https://shop.example", "http://127.0.0.1:8000")),
+            ("http://[::1]:80", ("http://[::1]:80",)),
+        ],
+        "bad": ["*", "shop.example", "https://shop.example/path", "null", "ftp://shop.example", "https://a b"],
+    },
+    "browser_rate": {"good": [("1", 1.0), ("60", 60.0), ("6000", 6000.0)], "bad": ["0", "6001", "-1", "many", "nan"]},
+    "browser_client_header": {"good": [("X-Forwarded-For", "x-forwarded-for")], "bad": ["x forwarded", "a:b", "ä", "x" * 65]},
 @pytest.fixture
 def yaml(tmp_path):
     """Return a function that writes a settings file and gives its path."""

@@ -82,6 +82,11 @@ class Instruments:
             unit="{attribute}",
             description="Attributes and events left out because they are not of the schema or look like personal data.",
         )
+        self.browser_refused = meter.create_counter(
+            "otel_revenue.browser.refused",
+            unit="{refusal}",
+            description="What visitors' browsers sent and was refused, left out or mended, by reason.",
+        )
         self.unread = meter.create_counter(
             "otel_revenue.facts.set_aside",
             unit="{object}",
