@@ -10,6 +10,8 @@ STRIPE_VERSIONS := 11.6.0 15.0.0
 STRIPE_CLI_VERSION := 1.52.0
 STRIPE_CLI := $(CACHE)/stripe-cli/$(STRIPE_CLI_VERSION)
 PROMETHEUS := $(CACHE)/prometheus
+CLICKHOUSE_VERSION := 26.9.0
+CLICKHOUSE := $(CACHE)/clickhouse/$(CLICKHOUSE_VERSION)
 # Two processes on two cores; `make test PYTEST_ARGS="-n0 -k outbox"` for one test at a time.
 PYTEST_ARGS ?= -n auto --dist worksteal
 
@@ -25,10 +27,10 @@ help: ## this list
 demo: setup-demo ## buyers walk through an unmodified shop, half a minute after set-up; SERVE=1 keeps it open
 	@$(BIN)/otel-revenue demo $(if $(SERVE),--serve) $(DEMO_ARGS)
 
-test: setup stripe-cli stripe-versions prometheus lint ## set up and run everything: lint, types, all tests; some minutes
+test: setup stripe-cli stripe-versions prometheus clickhouse lint ## set up and run everything: lint, types, all tests; some minutes
 	@OTEL_REVENUE_TEST_STRIPE_CLI="$$(cat $(STRIPE_CLI)/path)" OTEL_REVENUE_TEST_STRIPE_TARGETS="$(STRIPE_TARGETS)" \
 		OTEL_REVENUE_TEST_PROMETHEUS="$$(cat $(PROMETHEUS)/path 2> /dev/null)" \
-		OTEL_REVENUE_TEST_OTELCOL="$$($(OTELCOL_PATH))" \
+		OTEL_REVENUE_TEST_OTELCOL="$$($(OTELCOL_PATH))" OTEL_REVENUE_TEST_CLICKHOUSE="$(CLICKHOUSE)" \
 		$(BIN)/python -m pytest -p tests.plugins.no_skips -m "not slow" $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy, import contracts, generated files
@@ -113,6 +115,14 @@ $(STRIPE_CLI)/path: | $(VENV)/.stamp-dev
 	@find $(@D)/node_modules/@stripe -path '*/cli-*/bin/*' -type f -name 'stripe*' | head -n 1 > $@.new
 	@test -s $@.new || { echo "npm brought no Stripe CLI for this machine" >&2; exit 2; }
 	@mv $@.new $@
+
+.PHONY: clickhouse
+clickhouse: $(CLICKHOUSE)/.stamp
+
+# ClickHouse's engine as a library. Without dependencies: what it needs for data frames is not used, and as large again.
+$(CLICKHOUSE)/.stamp: | $(VENV)/.stamp-dev
+	@rm -rf $(@D) && $(BIN)/pip install --quiet --no-deps --target $(@D) "chdb-core==$(CLICKHOUSE_VERSION)"
+	@touch $@
 
 .PHONY: prometheus
 # `path` holds the folder of promtool and prometheus: $PROMTOOL's, the PATH's, or that of Debian's package, which is unpacked, not installed.

@@ -148,11 +148,13 @@ def hanging(connection: socket.socket, request: Request, over: threading.Event) 
 
 @dataclass
 class GrpcFarEnd:
-    """Answers each call by `mood(body, context, over)`: the answer's bytes, or an abort."""
+    """Answers each call of *method* by `mood(body, context, over)`: the answer's bytes, or an abort; `port` 0 picks one."""
 
     mood: Callable[[bytes, grpc.ServicerContext, threading.Event], bytes]
     credentials: grpc.ServerCredentials | None = None
     options: tuple[tuple[str, Any], ...] = ()
+    method: str = METHOD
+    port: int = 0
     bodies: list[bytes] = field(default_factory=list)
     metadata: list[dict[str, Any]] = field(default_factory=list)
 
@@ -160,12 +162,12 @@ class GrpcFarEnd:
         self._over = threading.Event()
         self._server = grpc.server(futures.ThreadPoolExecutor(4), options=self.options)
         handler = grpc.unary_unary_rpc_method_handler(self._take, bytes, bytes)
-        service, _, method = METHOD[1:].rpartition("/")
+        service, _, method = self.method[1:].rpartition("/")
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
         self.port = (
-            self._server.add_insecure_port("127.0.0.1:0")
+            self._server.add_insecure_port(f"127.0.0.1:{self.port}")
             if self.credentials is None
-            else self._server.add_secure_port("127.0.0.1:0", self.credentials)
+            else self._server.add_secure_port(f"127.0.0.1:{self.port}", self.credentials)
         )
         self._server.start()
         return self
