@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_revenue.errors import RevenueError
-from otel_revenue.runtime.kept import READER
 
 from . import _store
-from ._findings import fail, ok, skip, warn
-from ._outbox_show import beside
+from ._findings import OLD_NS, fail, ok, skip, warn
 from ._words import age, amounts, count, size
 from .outbox import used_destination
 
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
 _MIB: Final = 1024**2
 _LOW: Final = 512 * _MIB
 _NONE_LEFT: Final = 32 * _MIB
-_OLD_NS: Final = 300 * 10**9
-"""What waits longer than five minutes is not waiting for the next batch."""
 _REMOTE: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs", "fuse.s3fs"}
 )
@@ -178,7 +174,7 @@ def _about(store: _store.Existing, around: Around) -> list[Finding]:
         )
     if stats["payments_on_hold"]:
         due_ns = store.next_due_ns()
-        late = around.now_ns - due_ns > _OLD_NS
+        late = around.now_ns - due_ns > OLD_NS
         text = f"{count(stats['payments_on_hold'], 'payment')} on hold"
         found.append(
             warn(f"{text}, one of them overdue since {age(around.now_ns - due_ns)}", "is the application running?")
@@ -227,7 +223,7 @@ def _outbox(store: _store.Existing, around: Around) -> list[Finding]:
         text = f"{count(pending.waiting, 'event')} of the outbox wait, the oldest since {age(waited)}"
         text += f" (not yet acknowledged: {worth})" if worth else ""
         remedy = "see the endpoint below; is the application running? Nothing is lost: it is sent when both are there"
-        found.append(warn(text, remedy) if waited > _OLD_NS else ok(text))
+        found.append(warn(text, remedy) if waited > OLD_NS else ok(text))
     if pending.aside:
         rows = store.rows(destination, state="aside", limit=500)
         reasons = ", ".join(sorted({row.reason for row in rows})[:5])
@@ -250,42 +246,4 @@ def _outbox(store: _store.Existing, around: Around) -> list[Finding]:
     return found
 
 
-def folders(around: Around) -> list[Finding]:
-    """What waits beside the ledger: events without money, and facts that were kept aside."""
-    if around.place.folder is None:
-        return []
-    spool = beside(around.place, "spool", "sdk" if not around.own_sender else "otlp")
-    kept = beside(around.place, "facts", READER)
-    if spool is None or kept is None:
-        return [skip("spool and facts may not be read by this user", "run this as the application's user")]
-    found = []
-    text = f"{count(spool.frames, 'event')} of the spool wait, {size(spool.bytes)} in {count(spool.segments, 'file')}"
-    if spool.frames and around.now_ns - spool.oldest_ns > _OLD_NS:
-        dead = f", {spool.orphans} of them of dead processes" if spool.orphans else ""
-        found.append(
-            warn(
-                f"{text}{dead}, untouched since {age(around.now_ns - spool.oldest_ns)}",
-                "see the endpoint below; is the application running?",
-            )
-        )
-    else:
-        found.append(ok(text if spool.frames else "no event of the spool waits"))
-    if kept.frames:
-        found.append(
-            warn(
-                f"{count(kept.frames, 'fact')} kept aside, since the store was busy or broken; they are joined when the application's "
-                "worker reaches it",
-                "is the application running? Is the disk full? Does something hold the ledger (a backup, a shell of sqlite3)?",
-            )
-        )
-    if spool.torn or kept.torn:
-        found.append(
-            warn(
-                f"{size(spool.torn + kept.torn)} beside the ledger cannot be read: a process died while it wrote",
-                "nothing to do: what is whole is delivered, the rest counted in otel_revenue.spool.dropped",
-            )
-        )
-    return found
-
-
-CHECKS: Final[tuple[Check, ...]] = (place, ledger, folders)
+CHECKS: Final[tuple[Check, ...]] = (place, ledger)

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     Check = Callable[["Around"], "list[Finding]"]
 
 
+OLD_NS: Final = 300 * 10**9
+"""What waits longer than five minutes is not waiting for the next batch."""
+
+
 class Level(str, enum.Enum):
     """How bad it is. `FAIL` makes the exit code 1; `SKIP` was not looked at, and `what` says why."""
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from otel_revenue.delivery.survey import Waiting, survey
+from otel_revenue.instrumentation.stripe.lookup import waiting as thin_events
 from otel_revenue.ledger.store import ASIDE
 from otel_revenue.runtime.kept import READER
 from otel_revenue.signals.otlp_decode import decode_log_record
@@ -32,7 +33,7 @@ class Seen:
         pending: counts, oldest, unconfirmed money.
         rows, unread: the first ones; `more` says that there are further rows.
         held, due_ns: payments on hold, and when the first of them is due (0: none is).
-        spool, kept: what waits in the folders beside the ledger; None where they may not be read.
+        spool, kept, thin: what waits in the folders beside the ledger; None where they may not be read.
         elsewhere: further destinations that have notes in this store.
         now_ns: when.
     """
@@ -47,6 +48,7 @@ class Seen:
     due_ns: int
     spool: Waiting | None
     kept: Waiting | None
+    thin: Waiting | None
     elsewhere: Sequence[str]
     now_ns: int
 
@@ -75,6 +77,7 @@ def look(store: Existing, place: Place, destination: str, *, state: str | None, 
         due_ns=store.next_due_ns(),
         spool=beside(place, "spool", destination),
         kept=beside(place, "facts", READER),
+        thin=beside(place, thin_events.FOLDER, thin_events.READER),
         elsewhere=[name for name in store.destinations() if name != destination],
         now_ns=now_ns,
     )
@@ -101,7 +104,8 @@ def lines(seen: Seen) -> list[str]:
             f"{count(seen.held, 'payment')} on hold for the fact that settles them, the first "
             + (f"due in {age(seen.due_ns - seen.now_ns)}" if seen.due_ns > seen.now_ns else "due now")
         )
-    found += [line for line in (_spool_line(seen.spool), _kept_line(seen.kept)) if line]
+    beside_it = (_spool_line(seen.spool), _kept_line(seen.kept, seen.now_ns), _thin_line(seen.thin, seen.now_ns))
+    found += [line for line in beside_it if line]
     if seen.elsewhere:
         found.append(f"this store also serves {', '.join(seen.elsewhere)}: see --destination")
     found += [row_line(row, seen.now_ns) for row in seen.rows]
@@ -129,14 +133,25 @@ def _spool_line(spool: Waiting | None) -> str:
     )
 
 
-def _kept_line(kept: Waiting | None) -> str:
+def _kept_line(kept: Waiting | None, now_ns: int) -> str:
     if kept is None:
         return "facts that were kept aside may not be read by this user"
     if not kept.frames:
         return ""
     return (
-        f"kept aside while the store was busy or broken: {count(kept.frames, 'fact')}, {size(kept.bytes)}; joined as soon as the "
-        "application's worker reaches the store"
+        f"kept aside while the store was busy or broken: {count(kept.frames, 'fact')}, {size(kept.bytes)}, untouched since "
+        f"{age(now_ns - kept.oldest_ns)}; joined as soon as the application's worker reaches the store"
+    )
+
+
+def _thin_line(thin: Waiting | None, now_ns: int) -> str:
+    if thin is None:
+        return "thin events that wait may not be read by this user"
+    if not thin.frames:
+        return ""
+    return (
+        f"to be fetched from Stripe: the objects of {count(thin.frames, 'thin event')}, {size(thin.bytes)}, untouched since "
+        f"{age(now_ns - thin.oldest_ns)}"
     )
 
 
@@ -189,6 +204,7 @@ def as_json(seen: Seen) -> dict[str, Any]:
         "next_hold_due_ns": seen.due_ns,
         "spool": None if seen.spool is None else asdict(seen.spool),
         "kept_facts": None if seen.kept is None else asdict(seen.kept),
+        "thin_events": None if seen.thin is None else asdict(seen.thin),
         "events": [row_json(row) for row in seen.rows],
         "more_events": seen.more,
         "unread": [

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from . import _checks_endpoint, _checks_installed, _checks_live, _checks_settings, _checks_store
+from . import _checks_beside, _checks_endpoint, _checks_installed, _checks_live, _checks_settings, _checks_store
 from ._findings import Level, fail, look, skip
 from ._words import count
 
@@ -28,7 +28,7 @@ SECTIONS: Final[tuple[tuple[str, tuple[Check, ...]], ...]] = (
     ("installed", _checks_installed.CHECKS),
     ("settings", _checks_settings.CHECKS),
     ("live", _checks_live.CHECKS),
-    ("store", _checks_store.CHECKS),
+    ("store", _checks_store.CHECKS + _checks_beside.CHECKS),
     ("endpoint", _checks_endpoint.CHECKS),
 )
 

@@ -14,6 +14,7 @@ import pytest
 
 from otel_revenue import cli, config
 from otel_revenue.cli import (
+    _checks_beside,
     _checks_endpoint,
     _checks_installed,
     _checks_live,
@@ -364,7 +365,7 @@ def test_a_store_in_order(tmp_path: Path) -> None:
     raw.commit()
     raw.close()
     surroundings = around({"OTEL_REVENUE_STORE": str(tmp_path)})
-    findings = _checks_store.ledger(surroundings) + _checks_store.folders(surroundings)
+    findings = _checks_store.ledger(surroundings) + _checks_beside.folders(surroundings)
     store.close()
 
     assert [] == trouble(findings)
@@ -388,17 +389,22 @@ def test_what_waits_and_what_was_refused(tmp_path: Path) -> None:
 
 
 def test_folders_beside_the_ledger(tmp_path: Path) -> None:
-    """Old events of the spool and facts kept aside are said."""
-    for name in ("spool", "facts"):
+    """Old events of the spool, facts kept aside, and thin events that nobody fetches are said."""
+    for name in ("spool", "facts", "thin"):
         spool = Spool(tmp_path / name, token="1-dead")
         spool.append(b"waits")
         spool.close()
     later = time.time_ns() + 3600 * 10**9
-    found = trouble(_checks_store.folders(around({"OTEL_REVENUE_STORE": str(tmp_path)}, now_ns=later)))
+    environ = {"OTEL_REVENUE_STORE": str(tmp_path)}
+    found = trouble(_checks_beside.folders(around(environ, now_ns=later)))
+    asked = {**environ, "OTEL_REVENUE_STRIPE_LOOKUP": "true"}
+    late, soon = (_checks_beside.folders(around(asked, now_ns=at)) for at in (later, time.time_ns()))
 
     assert "1 event of the spool wait" in found[0][1]
     assert "1 of them of dead processes, untouched since" in found[0][1]
-    assert "1 fact kept aside" in found[1][1]
+    assert "1 fact kept aside, since the store was busy or broken, untouched since 1h" in found[1][1]
+    assert "the objects of 1 thin event are to be fetched from Stripe, untouched since 1h" in found[2][1]
+    assert (["WARN"], ["OK"]) == tuple([f.level for f in each if "thin event" in f.what] for each in (late, soon))
 
 
 def test_a_damaged_ledger_that_was_moved(tmp_path: Path) -> None:

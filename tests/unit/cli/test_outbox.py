@@ -321,7 +321,7 @@ def test_a_store_in_memory_cannot_be_seen(capsys, monkeypatch) -> None:
 
 
 def test_what_waits_beside_the_ledger(running: Running) -> None:
-    """Events of the spool, of live and dead processes, and facts kept aside, are counted; delivered ones are not."""
+    """Events of the spool, of live and dead processes, facts kept aside and thin events are counted; delivered ones are not."""
     mine = Spool(running.folder / "spool", token="1-live", readers=("otlp",))
     mine.append(b"delivered")
     batch = mine.read("otlp")
@@ -336,16 +336,23 @@ def test_what_waits_beside_the_ledger(running: Running) -> None:
     torn.write_bytes(torn.read_bytes() + b"\x09\x00\x00\x00half")
     kept = Spool(running.folder / "facts", token="1-live", readers=("ledger",), fsync=True)
     kept.append(b"{}")
+    thin = Spool(running.folder / "thin", token="1-live", readers=("lookup",), fsync=True)
+    for secret in (b"evt_1secret", b"evt_2secret"):
+        thin.append(secret)
     found = running.json("list")
     _, out, _ = running.outbox("list")
     mine.close()
     kept.close()
+    thin.close()
 
     assert (2, 1, 3, 8) == tuple(found["spool"][key] for key in ("segments", "orphans", "frames", "torn"))
     assert (1, 0, 1) == tuple(found["kept_facts"][key] for key in ("segments", "orphans", "frames"))
     assert "spool: 3 events without money waiting" in out
     assert "1 of dead processes" in out
-    assert "kept aside while the store was busy or broken: 1 fact" in out
+    assert (1, 0, 2) == tuple(found["thin_events"][key] for key in ("segments", "orphans", "frames"))
+    assert "kept aside while the store was busy or broken: 1 fact, 10 B, untouched since " in out
+    assert "to be fetched from Stripe: the objects of 2 thin events, 38 B, untouched since " in out
+    assert "secret" not in out
 
 
 def test_a_look_takes_no_segment_from_anybody(running: Running) -> None:

@@ -22,7 +22,7 @@ from .ask import Outcome
 from .asker import Asker
 from .pacing import Turns
 from .turn import Turn
-from .waiting import READER, Waiting
+from .waiting import FOLDER, READER, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ class Lookup:
         self._settings = settings
         self._make_reader = make_reader
         self._instruments = instruments
-        self._waiting = Waiting(process.open_queue("thin", READER))
+        self._waiting = Waiting(process.open_queue(FOLDER, READER))
         self._turn = Turn(process.beside_path("lookup.lock"))
         # The webhook that settles a payment is under way, as a rule; where the holds are short, so is the patience.
         patience_s = min(_PATIENCE_S, settings.enrich_hold / 4)

@@ -11,6 +11,7 @@ from otel_revenue.instrumentation.stripe.thin_events import Thin
 if TYPE_CHECKING:
     from otel_revenue.delivery.spool import Batch, Spool
 
+FOLDER: Final = "thin"
 READER: Final = "lookup"
 _AT_ONCE: Final = 50
 _IN_MEMORY: Final = 10_000
