@@ -81,7 +81,7 @@ class OutboxLane:
         """
         now_ns = self._clock_ns()
         # Those under suspicion on top, or they would hide the others behind them.
-        limit = progress.outbox.size + sum(at <= now_ns for at in progress.alone.values())
+        limit = progress.size(progress.outbox) + sum(at <= now_ns for at in progress.alone.values())
         rows = self._store.claim(destination.name, limit=limit, now_ns=now_ns, lease_ns=self._lease_ns)
         if not rows:
             return Step.EMPTY
@@ -103,7 +103,7 @@ class OutboxLane:
         if isinstance(outcome, Delivered):
             self._stats.delivered += len(batch)
             progress.answered(name, now_ns)
-            progress.outbox.widen()
+            progress.outbox.widen(len(batch))
             progress.settled(row.seq for row in batch)
             return Step.MORE, [Settlement(row.seq, DONE) for row in batch]
         if isinstance(outcome, Refused):
@@ -152,7 +152,7 @@ def _chosen(rows: Sequence[OutboxRow], progress: Progress, *, suspects: bool) ->
     suspected = [row for row in rows if row.seq in progress.alone]
     if suspects and suspected:
         return [min(suspected, key=lambda row: progress.alone[row.seq])]
-    fresh = [row for row in rows if row.seq not in progress.alone][: progress.outbox.size]
+    fresh = [row for row in rows if row.seq not in progress.alone][: progress.size(progress.outbox)]
     chosen: list[OutboxRow] = []
     size = 0
     for row in fresh:
@@ -191,7 +191,7 @@ class SpoolLane:
         Raises:
             StoreError: a refused event could not be kept; it stays in the spool.
         """
-        batch = self._spool.read(destination.name, progress.spool.size)
+        batch = self._spool.read(destination.name, progress.size(progress.spool))
         if batch is None:
             return Step.EMPTY
         outcome = _attempt(destination, batch.frames, batch.head)
@@ -203,7 +203,7 @@ class SpoolLane:
         if isinstance(outcome, Delivered):
             self._stats.delivered += sent
             progress.answered(name, now_ns)
-            progress.spool.widen()
+            progress.spool.widen(sent)
             self._spool.commit(name, batch)
             # What came while this one was under way has woken the worker, and is gathered: not one small request after the other.
             return Step.EMPTY if batch.last else Step.MORE

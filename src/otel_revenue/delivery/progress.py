@@ -41,9 +41,10 @@ class Width:
         """A request of *sent* events failed."""
         self.size = max(1, sent // by)
 
-    def widen(self) -> None:
-        """A request was taken."""
-        self.size = min(self.most, self.size * 2)
+    def widen(self, sent: int) -> None:
+        """A request of *sent* events was taken; of fewer than there could have been it says nothing."""
+        if sent >= self.size:
+            self.size = min(self.most, self.size * 2)
 
 
 @dataclass
@@ -73,6 +74,15 @@ class Progress:
     outbox: Width = field(default_factory=Width)
     spool: Width = field(default_factory=lambda: Width(SPOOL_BATCH, SPOOL_BATCH))
     alone: dict[int, int] = field(default_factory=dict)
+
+    def size(self, width: Width) -> int:
+        """
+        Return how many events go into the next request: one, as long as the last one failed.
+
+        A Collector has given each attempt to its other backends, whatever the failing one said: a whole batch, tried again and
+        again, would fill their queues with copies.
+        """
+        return 1 if self.failures else width.size
 
     def due(self, now_ns: int) -> bool:
         """Whether it may be tried. A wait longer than was ever chosen means that the clock was set back: it is over."""

@@ -136,6 +136,22 @@ def test_nothing_is_set_aside_in_an_outage(store: SqliteStore, clock: Clock, out
     )
 
 
+@pytest.mark.parametrize("outcome", [Later("http 503"), Later("http 500", suspect=True), Held("http 401")])
+def test_an_outage_is_probed_with_one_event(store: SqliteStore, clock: Clock, outcome: Outcome) -> None:
+    """
+    After a failure one event at a time is tried: a Collector's other backends get a copy of each attempt. When it is over, all go.
+    """
+    put(store, *ORDERS)
+    far_end = FarEnd(mood=lambda orders: outcome)
+    worker = _worker(store, clock, far_end)
+    _run(worker, clock, 5)
+    probes = [len(orders) for orders in far_end.requests]
+    far_end.mood = lambda orders: Delivered()
+    _run(worker, clock, 3)
+
+    assert ([40, 1, 1, 1, 1], set(ORDERS), True) == (probes, set(far_end.taken), len(far_end.requests) <= 5 + 8)
+
+
 def test_an_event_that_always_fails_does_not_stand_in_the_way(store: SqliteStore, clock: Clock) -> None:
     """
     One event that the far end answers with 500 for ever, the oldest of all, keeps no other from arriving, and is itself kept.

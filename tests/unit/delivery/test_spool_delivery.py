@@ -210,6 +210,18 @@ def test_an_outage_loses_nothing(store: SqliteStore, spool: Spool, clock: Clock,
     assert (set(ORDERS), {}, {}) == (set(far_end.taken), waiting(store, LATER), waiting(store, ASIDE))
 
 
+def test_an_outage_is_probed_with_one_event(store: SqliteStore, spool: Spool, clock: Clock) -> None:
+    """
+    After a failure one event at a time is tried, until the far end answers; then the rest goes at once.
+    """
+    _append(spool, *ORDERS)
+    answers = [Later("http 503")] * 3
+    far_end = FarEnd(lambda orders: answers.pop() if answers else Delivered())
+    _run(_worker(store, spool, clock, far_end), clock, passes=5)
+
+    assert ([40, 1, 1, 1, 39], ORDERS) == ([len(orders) for orders in far_end.requests], far_end.taken)
+
+
 def test_each_destination_has_its_own_cursor(tmp_path: Path, clock: Clock) -> None:
     """
     With one destination dead the other has everything; the dead one gets everything when it lives, after a restart too.
