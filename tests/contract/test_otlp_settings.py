@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcExporter
@@ -26,7 +27,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> No
 
 
 def _http_of_sdk() -> dict[str, Any]:
-    exporter = HttpExporter()
+    exporter = HttpExporter(session=requests.Session())  # releases differ in what they take by themselves
     client = exporter._client
     session = client._transport._session
     own = {"content-type", "user-agent", "Content-Encoding"}
