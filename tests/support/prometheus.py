@@ -4,9 +4,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import requests
+
+from .ports import free_port
+from .receiver import wait_for
 
 
 def tool(name: str) -> str:
@@ -17,3 +23,57 @@ def tool(name: str) -> str:
             f"needs {name}: run `make test`, or `make prometheus` and name the folder in OTEL_REVENUE_TEST_PROMETHEUS"
         )
     return str(path)
+
+
+@dataclass
+class Prometheus:
+    """A real Prometheus on a free port that takes remote writes, with its data in *folder*."""
+
+    folder: Path
+
+    def __enter__(self) -> Prometheus:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        config = self.folder / "prometheus.yml"
+        config.write_text("{}\n")
+        log = (self.folder / "prometheus.log").open("wb")
+        self._process = subprocess.Popen(
+            [
+                tool("prometheus"),
+                f"--config.file={config}",
+                f"--storage.tsdb.path={self.folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{self.port}",
+                "--web.enable-remote-write-receiver",
+            ],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
+        log.close()
+        if (
+            not wait_for(lambda: self._process.poll() is not None or self._ready(), 60)
+            or self._process.poll() is not None
+        ):
+            self.__exit__()
+            raise AssertionError(f"Prometheus did not start:\n{(self.folder / 'prometheus.log').read_text()[-2000:]}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait(30)
+
+    @property
+    def write_url(self) -> str:
+        """Return where it takes remote writes."""
+        return f"http://127.0.0.1:{self.port}/api/v1/write"
+
+    def query(self, expression: str) -> dict[tuple[tuple[str, str], ...], float]:
+        """Return the value by labels, in alphabetical order, of an instant query."""
+        answer = requests.get(f"http://127.0.0.1:{self.port}/api/v1/query", params={"query": expression}, timeout=30)
+        return {tuple(sorted(s["metric"].items())): float(s["value"][1]) for s in answer.json()["data"]["result"]}
+
+    def _ready(self) -> bool:
+        try:
+            return requests.get(f"http://127.0.0.1:{self.port}/-/ready", timeout=2).status_code == 200
+        except requests.RequestException:
+            return False

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The alerts' metrics exist under exactly those names: a real Collector is driven into each fault, a real Prometheus is asked."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+
+from otel_revenue import _guard
+from otel_revenue.signals.metrics import Instruments
+from support.collector import CONFIG, Collector
+from support.far_end import GrpcFarEnd, acknowledged
+from support.otlp_events import event, logs_request, paid
+from support.prometheus import Prometheus
+from support.receiver import Receiver, wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A metric with its label matchers, and the labels that a rule groups by.
+SELECTOR = re.compile(r"\b((?:otel_revenue|otelcol|revenue)_\w+)(\{[^}]*\})?")
+
+
+def selectors(name: str, prefix: str) -> dict[str, set[str]]:
+    """Return the metrics that a file of rules asks for, with the labels that it asks of them."""
+    found: dict[str, set[str]] = {}
+    for metric, matchers in SELECTOR.findall((CONFIG / "alerts" / f"{name}.yaml").read_text(encoding="utf-8")):
+        if metric.startswith(prefix):
+            found.setdefault(metric, set()).update(re.findall(r"(\w+)[=!]", matchers))
+    return found
+
+
+# -- the applications' ----------------------------------------------------------------------------------------------------------
+
+READ = {
+    "durable": 1,
+    "held": 0,
+    "waiting": 1,
+    "aside": 0,
+    "oldest_s": 5.0,
+    "spool_bytes": 7,
+    "unconfirmed": {"EUR": 4999},
+    "delivery": {"delivered": 1},
+    "dropped": {"limit": 1},
+    "facts_lost": 1,
+    "unprotected": 0,
+}
+
+
+def record_everything(collector: Collector) -> None:
+    """Send each of our metrics once, as an application does."""
+    exporter = OTLPMetricExporter(endpoint=f"{collector.url}/v1/metrics", headers=collector.headers)
+    reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)
+    provider = MeterProvider([reader], resource=Resource({"service.name": "shop"}), shutdown_on_exit=False)
+    instruments = Instruments(provider.get_meter("otel_revenue"), lambda: READ)
+    instruments.unread.add(1, {"source": "webhook", "kind": "invoice", "reason": "amount_missing"})
+    for counter in (instruments.late_joins, instruments.disagreed, instruments.fallback):
+        counter.add(1)
+    _guard.failures["step"] += 1
+    assert provider.force_flush(30_000)
+    provider.shutdown()
+
+
+@pytest.mark.swallow
+def test_the_applications_metrics_have_the_names_that_the_rules_ask_for(tmp_path: Path) -> None:
+    """Through SDK, Collector and remote write each of our metrics arrives under the rules' name, with the labels that they use."""
+    with Receiver() as record, Prometheus(tmp_path / "prometheus") as prometheus:
+        environ = {
+            "REVENUE_RECORD": "otlp_http/otlp_record",
+            "REVENUE_OTLP_URL": record.url,
+            "REVENUE_OTLP_HEADERS": "{}",
+            "REVENUE_REMOTE_WRITE_ENDPOINT": prometheus.write_url,
+            "REVENUE_REMOTE_WRITE_HEADERS": "{}",
+        }
+        files = ("backends/otlp.yaml", "backends/prometheus-remote-write.yaml")
+        with Collector(tmp_path / "collector", files, environ) as collector:
+            record_everything(collector)
+            wanted = selectors("application", "otel_revenue_")
+
+            def missing() -> list[str]:
+                series = [dict(labels) for labels in prometheus.query('{__name__=~"otel_revenue_.+"}')]
+                return [
+                    name
+                    for name, labels in wanted.items()
+                    if not any(one["__name__"] == name and labels | {"job"} <= set(one) for one in series)
+                ]
+
+            wait_for(lambda: not missing(), 45)
+
+            assert [] == missing()
+
+
+# -- the Collector's ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def own_metrics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """What a Collector in every trouble says about itself: labels by metric."""
+    said: dict[str, set[str]] = {}
+    with Receiver(status=400) as backend, GrpcFarEnd(acknowledged) as no_traces:
+        environ = {
+            "REVENUE_RECORD": "otlp_http/otlp_record",
+            "REVENUE_OTLP_URL": backend.url,
+            "REVENUE_OTLP_HEADERS": "{}",
+            "REVENUE_OTLP_QUEUE": "1",
+            "REVENUE_TRACING_ENDPOINT": f"127.0.0.1:{no_traces.port}",  # which has no service for traces
+            "REVENUE_TRACING_INSECURE": "true",
+            "REVENUE_TRACING_WAIT": "1s",
+            "REVENUE_TRACING_PERCENT": "100",
+            "REVENUE_REMOTE_WRITE_ENDPOINT": f"{backend.url}/v1/logs",
+            "REVENUE_REMOTE_WRITE_HEADERS": "{}",
+        }
+        files = ("backends/otlp.yaml", "backends/tracing.yaml", "backends/prometheus-remote-write.yaml", "metrics.yaml")
+        with Collector(tmp_path_factory.mktemp("refused"), files, environ) as collector:
+            trouble(collector, backend)
+            wanted = selectors("collector", "otelcol_").keys() - {
+                "otelcol_processor_memory_limiter_refused_log_records"
+            }
+            wait_for(lambda: wanted <= labels_of(collector).keys(), 45)
+            said.update(labels_of(collector))
+        with Collector(tmp_path_factory.mktemp("small"), files, {**environ, **SMALL}) as collector:
+            limited = "otelcol_processor_memory_limiter_refused_log_records"
+
+            def refused() -> bool:
+                # The limiter looks at the memory twice a second: the first requests may pass.
+                collector.post(logs_request([paid()]))
+                return limited in labels_of(collector)
+
+            wait_for(refused, 45)
+            said.update({name: labels for name, labels in labels_of(collector).items() if name not in said})
+    return said
+
+
+SMALL = {"REVENUE_MEMORY_LIMIT_MIB": "1", "REVENUE_MEMORY_SPIKE_MIB": "0"}
+
+
+def trouble(collector: Collector, backend: Receiver) -> None:
+    """Let what is queued be refused, and the metrics made of it; send a trace that nobody takes; then fill the queue."""
+    collector.post(logs_request([event("checkout.start")]))
+    assert wait_for(lambda: "otelcol_exporter_send_failed_log_records" in labels_of(collector), 45)
+    backend.status = 503
+    for number in range(4):
+        collector.post(logs_request([event("checkout.start", order_id=f"o-{number}")]))
+    span = ExportTraceServiceRequest()
+    one = span.resource_spans.add().scope_spans.add().spans.add(name="GET /", trace_id=b"t" * 16, span_id=b"s" * 8)
+    one.start_time_unix_nano, one.end_time_unix_nano = 1, 2
+    collector.post(span.SerializeToString(), "/v1/traces")
+
+
+def labels_of(collector: Collector) -> dict[str, set[str]]:
+    """Return the labels of each metric that the Collector has of itself."""
+    found: dict[str, set[str]] = {}
+    for name, labels in re.findall(r"^(otelcol_\w+)(\{[^}]*\})? ", collector.own_metrics(), re.MULTILINE):
+        found.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
+    return found
+
+
+ASKED: dict[str, Any] = selectors("collector", "otelcol_")
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_the_collectors_metrics_have_the_names_that_the_rules_ask_for(
+    own_metrics: dict[str, set[str]], name: str
+) -> None:
+    """The Collector has the metric under exactly this name, with the label that the rules group it by."""
+    grouped = {"exporter"} if "_exporter_" in name else {"receiver"} if "_receiver_" in name else set()
+
+    assert (True, set()) == (name in own_metrics, (ASKED[name] | grouped) - own_metrics.get(name, set()))
+
+
+def test_the_exporter_of_record_is_known_by_its_name() -> None:
+    """Each exporter of record that is shipped, and no other exporter, is what the rules take for one."""
+    (pattern,) = set(re.findall(r'exporter[!=]~"([^"]+)"', (CONFIG / "alerts" / "collector.yaml").read_text()))
+    exporters = [
+        name
+        for path in (CONFIG / "backends").glob("*.yaml")
+        for name in re.findall(r"^  (\w+/\w+):", path.read_text(), re.MULTILINE)
+    ]
+    of_record = {
+        name
+        for path in (CONFIG / "backends").glob("*.yaml")
+        for name in re.findall(r'== "(\w+/\w+)"', path.read_text())
+    }
+
+    assert of_record == {name for name in exporters if re.fullmatch(pattern, name)}
