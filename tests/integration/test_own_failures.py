@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,7 +17,8 @@ from otel_revenue.errors import StoreBusy
 from otel_revenue.instrumentation.stripe import facts
 from otel_revenue.instrumentation.stripe.listener import StripeListener
 from otel_revenue.ledger.ledger import Ledger
-from otel_revenue.runtime import Runtime
+from otel_revenue.ledger.sqlite import SqliteStore
+from otel_revenue.runtime import Runtime, patience
 from otel_revenue.signals import spans
 from otel_revenue.testing import FakeStripe
 from otel_revenue.testing.fake_stripe.deliveries import sign
@@ -144,6 +146,32 @@ def test_a_checkout_while_the_store_is_held(app: App, client: stripe.StripeClien
     assert wait_for(lambda: flush(5) and len(app.receiver.named("checkout.session_created")) == 1)
     (event,) = app.receiver.named("checkout.session_created")
     assert (session.id, "o-7") == (event.attributes["stripe.checkout.session.id"], event.attributes["order_id"])
+
+
+def test_one_webhook_waits_for_a_store_that_is_held(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another process holds the ledger the first webhook waits for it and no other; afterwards all count, and it is asked again."""
+    monkeypatch.setattr(patience, "SPENT_S", 3600.0)
+    here, begin = threading.current_thread(), SqliteStore.transaction
+    asked: list[SqliteStore] = []
+
+    def noted(store: SqliteStore) -> Any:
+        if threading.current_thread() is here:
+            asked.append(store)
+        return begin(store)
+
+    monkeypatch.setattr(SqliteStore, "transaction", noted)
+    _deliver(app, 0)
+    asked.clear()
+    with closing(sqlite3.connect(app.folder / "store" / "ledger.sqlite3", isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        for number in range(1, 6):
+            _deliver(app, number)
+        during = len(asked)
+        holder.execute("ROLLBACK")
+    came = wait_for(lambda: len(app.receiver.named("order.paid")) == 6)
+    _deliver(app, 6)
+
+    assert (1, True, 2) == (during, came, len(asked))
 
 
 _PRICE: Any = {"currency": "eur", "unit_amount": 700, "product_data": {"name": "Poster"}}

@@ -27,6 +27,7 @@ from otel_revenue.signals.otlp import encode_resource, encode_scope
 from otel_revenue.version import __version__
 
 from .kept import READER, Kept, Note
+from .patience import Patience
 from .plan import SDK
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Process:
         names = [d.name for d in self._destinations]
         self.store = _open_store(plan, names, settings.store_busy)
         self.ledger = Ledger(self.store, rules)
+        self.patience = Patience()
         self._folder = folder = plan.folder if self.store.durable else None
         self._token = token = f"{self.pid}-{secrets.token_hex(4)}"
         self._spool = _open_spool(
@@ -152,7 +154,8 @@ class Process:
         if not self._spooled(record):
             row = NewRow(event_id, name, record, now_ns)
             try:
-                self._add(row)
+                with self.patience:
+                    self._add(row)
             except StoreError:
                 self._kept.event(row)
         if not self._running or not self._worker.is_awake():  # asked here: as a rule it is
@@ -172,7 +175,7 @@ class Process:
     def take(self, facts: Facts) -> None:
         """Take facts that came outside of a request; kept aside where the store cannot take them."""
         try:
-            self._retake(self, facts)
+            self._join(facts)
         except StoreError:
             self.keep(facts)
         self.wake()
@@ -204,7 +207,8 @@ class Process:
         )
         note = Note(time.time_ns(), source, kind, reason, tuple(ids))
         try:
-            self._write(note)
+            with self.patience:
+                self._write(note)
         except StoreError:
             self._kept.note(note)
             self.wake()
@@ -255,8 +259,12 @@ class Process:
     # -- from the worker's thread -------------------------------------------------------------------------------------
 
     def _join_kept(self, now_ns: int) -> int | None:
-        done = self._kept.pass_on(lambda facts: self._retake(self, facts), self._write, self._add)
+        done = self._kept.pass_on(self._join, self._write, self._add)
         return None if done else now_ns + _SECOND
+
+    def _join(self, facts: Facts) -> None:
+        self._retake(self, facts)
+        self.patience.restore()
 
     def _release_due(self, now_ns: int) -> int | None:
         due = self.store.next_due_ns()

@@ -332,7 +332,8 @@ class Runtime:
         ids = self._request_ids()
         recorded: Recorded = []
         try:
-            taken = process.ledger.take(facts, now_ns, lambda outcome: self._encode(outcome, now_ns, ids, recorded))
+            with process.patience:
+                taken = process.ledger.take(facts, now_ns, lambda outcome: self._encode(outcome, now_ns, ids, recorded))
         except StoreError:
             self.instruments.fallback.add(1)
             process.keep(facts)
