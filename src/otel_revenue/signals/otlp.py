@@ -124,13 +124,19 @@ def encoder(key: str, kind: str) -> Callable[[Any], bytes]:
             return heads[len(body)] + body
 
         return framed
-    texts = _TextHeads(heads)
+    texts = text_heads(key)
 
     def framed_text(value: str) -> bytes:
         raw = value.encode("utf-8", "replace")
         return texts[len(raw)] + raw
 
     return framed_text
+
+
+@functools.lru_cache(maxsize=512)
+def text_heads(key: str) -> Mapping[int, bytes]:
+    """Return what stands before the UTF-8 bytes of a text attribute, framed as `encoder` does, by their number."""
+    return _TextHeads(_Heads(key))
 
 
 class _Heads(dict[int, bytes]):

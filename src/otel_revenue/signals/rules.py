@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Encode = Callable[[Any], bytes]
     Made = tuple[Any, bytes]
     Rule = Callable[[Any], "Made | None"]
+    Make = Callable[[Encode, str, str], Rule]
 
 MAX_INT: Final = 2**63 - 1
 MEMO_LIMIT: Final = 256
@@ -67,29 +68,41 @@ def clean_id(value: str, *, prose: bool = False) -> str | None:
 @functools.cache
 def rule(key: str, kind: str, pattern: str) -> Rule:
     """Return the rule of one attribute; events that share the attribute share it."""
-    make, wrap = _KINDS[kind]
-    return wrap(make(pattern), otlp.encoder(key, kind))
+    return _KINDS[kind](otlp.encoder(key, kind), key, pattern)
 
 
-def _each(check: Check, encode: Encode) -> Rule:
-    def apply(value: Any) -> Made | None:
-        checked = check(value)
-        return None if checked is None else (checked, encode(checked))
+def _each(check: Check) -> Make:
+    def make(encode: Encode, _key: str, _pattern: str) -> Rule:
+        def apply(value: Any) -> Made | None:
+            checked = check(value)
+            return None if checked is None else (checked, encode(checked))
 
-    return apply
+        return apply
+
+    return make
 
 
-def _plain_first(check: Check, encode: Encode) -> Rule:
+def _one_id(encode: Encode, key: str, _pattern: str) -> Rule:
+    heads = otlp.text_heads(key)
+
     def apply(value: Any) -> Made | None:
         if type(value) is str and is_plain(value):
-            return value, encode(value)
-        checked = check(value)
+            raw = value.encode()
+            return value, heads[len(raw)] + raw
+        checked = _id(value)
         return None if checked is None else (checked, encode(checked))
 
     return apply
 
 
-def _remembering(check: Check, encode: Encode) -> Rule:
+def _integers(encode: Encode, _key: str, _pattern: str) -> Rule:
+    def apply(value: Any) -> Made | None:
+        return (value, encode(value)) if type(value) is int and 0 <= value <= MAX_INT else None
+
+    return apply
+
+
+def _remembering(encode: Encode, check: Check) -> Rule:
     memo: dict[str, Made] = {}
 
     def apply(value: Any) -> Made | None:
@@ -136,10 +149,6 @@ def _code(pattern: str) -> Check:
     return lambda text: text if match(text) else None
 
 
-def _integer(value: Any) -> int | None:
-    return value if type(value) is int and 0 <= value <= MAX_INT else None
-
-
 def _number(value: Any) -> float | None:
     if type(value) is int:
         value = float(value) if abs(value) < 2**53 else math.nan  # beyond that a double is another number
@@ -163,13 +172,13 @@ def _ids(value: Any) -> list[str] | None:
     return clip_list(kept)[0] or None
 
 
-_KINDS: Final[dict[str, tuple[Callable[[str], Check], Callable[[Check, Encode], Rule]]]] = {
-    "id": (lambda _: _id, _plain_first),
-    "label": (lambda _: _label, _remembering),
-    "code": (_code, _remembering),
-    "count": (lambda _: _integer, _each),
-    "minor": (lambda _: _integer, _each),
-    "major": (lambda _: _number, _each),
-    "flag": (lambda _: _flag, _each),
-    "ids": (lambda _: _ids, _each),
+_KINDS: Final[dict[str, Make]] = {
+    "id": _one_id,
+    "label": lambda encode, _key, _pattern: _remembering(encode, _label),
+    "code": lambda encode, _key, pattern: _remembering(encode, _code(pattern)),
+    "count": _integers,
+    "minor": _integers,
+    "major": _each(_number),
+    "flag": _each(_flag),
+    "ids": _each(_ids),
 }
