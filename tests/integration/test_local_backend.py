@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,8 +23,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_revenue.analytics.figures import Report
+from otel_revenue.analytics.orders import Query
 from otel_revenue.analytics.period import Period
-from otel_revenue.analytics.report import Query
 from otel_revenue.analytics.server import LocalServer, is_loopback, note_file
 from otel_revenue.analytics.source import ServerSource, open_source
 from otel_revenue.analytics.store import PaidOrder, Store
@@ -247,6 +248,7 @@ def test_the_report_is_the_same_from_the_server_and_from_the_file(backend: Backe
 
     running = open_source(backend.database)
     while_it_runs, payments, trace = running.report(ALL_TIME), running.payments(live=True), running.trace()
+    funnel = running.funnel(ALL_TIME)
     backend.close()
     at_rest = open_source(backend.database)
 
@@ -254,6 +256,7 @@ def test_the_report_is_the_same_from_the_server_and_from_the_file(backend: Backe
     assert isinstance(running, ServerSource)
     assert 5 == while_it_runs.conversion.hits
     assert while_it_runs.to_json() | {"generated_ns": 0} == afterwards.to_json() | {"generated_ns": 0}
+    assert replace(funnel, generated_ns=0) == replace(at_rest.funnel(ALL_TIME), generated_ns=0)
     assert (payments, trace) == (at_rest.payments(live=True), at_rest.trace())
 
 
@@ -276,11 +279,11 @@ def test_a_wrong_question_is_refused(backend: Backend) -> None:
     """
     A report with missing or malformed parameters is 400, not an error of the server; `/` says what this is.
     """
-    paths = ("/report", "/report?since_ns=x&until_ns=1&timezone=UTC&live=1&window_days=14", "/payments", "/")
+    paths = ("/report", "/funnel", "/report?since_ns=x&until_ns=1&timezone=UTC&live=1&window_days=14", "/payments", "/")
 
     statuses = [requests.get(backend.url + path, timeout=10).status_code for path in paths]
 
-    assert [400, 400, 400, 200] == statuses
+    assert [400, 400, 400, 400, 200] == statuses
 
 
 def test_a_taken_port_is_named(backend: Backend) -> None:
@@ -351,13 +354,15 @@ def test_dev_shows_orders_and_ends_cleanly(tmp_path: Path, number: signal.Signal
         )
         asked = command("report", "--database", database, "--test-mode", "--json")
         answer, errors = asked.communicate(timeout=60)
+        way, more_errors = command("report", "--database", database, "--test-mode", "--funnel").communicate(timeout=60)
         dev.send_signal(number)
         shown, problems = dev.communicate(timeout=60)
     finally:
         dev.kill()
 
-    assert ("", "") == (errors, problems)
+    assert ("", "", "") == (errors, more_errors, problems)
     assert 0 == dev.returncode
+    assert "Funnel · TEST MODE" in way
     assert [("EUR", 1, 4999)] == sums(Report.from_json(json.loads(answer)))
     assert "paid  49.99 EUR  o-7  pro  one_off  test mode" in shown
     assert not note_file(tmp_path / "folder" / "local.duckdb").exists()

@@ -2,46 +2,25 @@
 """
 What the local database says about a period: payments, revenue, AOV, funnel, conversion. Values only, no rendering.
 
-The definitions are in `report.sql`; in words, with how each of them can mislead, in docs/dashboard.md. Money is integers
+The definitions are in `orders.sql` and `report.sql`; in words, with how each of them can mislead, in docs/dashboard.md. Money is integers
 in minor units, per currency.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from .figures import Funnel, Quality, Ratio, Report, Revenue, Share, Stage, Tier
+from .orders import Query, prepare
 from .statements import load
 
 if TYPE_CHECKING:
     import duckdb
 
-    from .period import Period
     from .store import Store
 
-WINDOW_DAYS: Final = 14
-"""Conversion window W: delayed payment methods settle within about that."""
-
-_DAY_NS: Final = 86_400 * 10**9
 _SQL: Final = load("report.sql")
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """
-    What is asked.
-
-    Attributes:
-        period: from when to when, in which time zone.
-        live: live payments; False for Stripe's test mode. Never both.
-        window_days: conversion window W.
-    """
-
-    period: Period
-    live: bool = True
-    window_days: int = WINDOW_DAYS
 
 
 def build(store: Store, query: Query, *, now_ns: int | None = None) -> Report:
@@ -64,20 +43,7 @@ class _Builder:
         self._db = db
         self._query = query
         self._now_ns = now_ns
-        values = {
-            "live": query.live,
-            "since_ns": query.period.since_ns,
-            "until_ns": query.period.until_ns,
-            "window_ns": query.window_days * _DAY_NS,
-            "now_ns": now_ns,
-        }
-        for name, value in values.items():
-            self._set(name, value)
-        for name in ("base_journey", "base_keyed", "base_paid", "base_stages", "base_other_mode"):
-            self._db.execute(_SQL[name])
-
-    def _set(self, name: str, value: int) -> None:
-        self._db.execute(_SQL[f"set_{name}"], {"value": value})
+        self._has_starts = prepare(db, query, now_ns)
 
     def _rows(self, name: str) -> list[Any]:
         return self._db.execute(_SQL[name]).fetchall()
@@ -85,9 +51,6 @@ class _Builder:
     def report(self) -> Report:
         period = self._query.period
         tiers = [Tier.of(*row) for row in self._rows("tiers")]
-        has_starts = bool(self._rows("has_starts")[0][0])
-        self._set("has_starts", has_starts)
-        self._db.execute(_SQL["base_cohort"])
         started, paid, pending, no_mode = self._rows("conversion")[0]
         return Report(
             generated_ns=self._now_ns,
@@ -103,13 +66,13 @@ class _Builder:
             payment_kinds=self._revenue("kinds"),
             countries=self._revenue("revenue_by_country"),
             surfaces=self._revenue("revenue_by_surface"),
-            closed=has_starts,
+            closed=self._has_starts,
             conversion=Ratio(paid, started),
             pending=pending,
             no_mode=no_mode,
             conversion_by_country=self._shares("conversion_by_country"),
             conversion_by_surface=self._shares("conversion_by_surface"),
-            funnel=self._funnel(has_starts=has_starts),
+            funnel=self._funnel(),
             quality=self._quality(),
         )
 
@@ -119,14 +82,14 @@ class _Builder:
     def _shares(self, name: str) -> tuple[Share, ...]:
         return tuple(Share(label, Ratio(paid, started)) for label, started, paid in self._rows(name))
 
-    def _funnel(self, *, has_starts: bool) -> Funnel:
+    def _funnel(self) -> Funnel:
         first, session, paid, to_session, to_paid = self._rows("funnel")[0]
         designs = Ratio(*reversed(self._rows("designs")[0]))
         stages = [
             Stage("checkout.session_created", session),
             Stage("order.paid", paid, Ratio(paid, session), *(to_paid or ())),
         ]
-        if has_starts:
+        if self._has_starts:
             stages[0] = Stage("checkout.session_created", session, Ratio(session, first), *(to_session or ()))
             stages.insert(0, Stage("checkout.start", first))
         return Funnel(tuple(stages), designs)

@@ -1,71 +1,6 @@
--- What the numbers of the report are. Run in this order, in one transaction, over one consistent view of the data.
+-- What the numbers of the report are, over the tables of `orders.sql`, in one transaction with them.
 -- `arg_min(x, {time, x})`: the earliest; of one moment the smallest, so that the order of arrival means nothing.
--- Definitions in words: docs/dashboard.md. Variables: live (BOOLEAN), since_ns, until_ns (half-open), window_ns, now_ns.
-
--- name: set_live
-SET VARIABLE live = $value;
-
--- name: set_since_ns
-SET VARIABLE since_ns = $value;
-
--- name: set_until_ns
-SET VARIABLE until_ns = $value;
-
--- name: set_window_ns
-SET VARIABLE window_ns = $value;
-
--- name: set_now_ns
-SET VARIABLE now_ns = $value;
-
--- name: set_has_starts
-SET VARIABLE has_starts = $value;
-
--- name: base_journey
--- A buying attempt gets its order_id from the first event that knows both.
-CREATE OR REPLACE TEMP TABLE journey AS
-SELECT journey_id, arg_min(order_id, {'t': time_ns, 'v': order_id}) AS known_as FROM event
-WHERE journey_id IS NOT NULL AND order_id IS NOT NULL GROUP BY 1;
-
--- name: base_keyed
--- Every event with the key of its order; synthetic traffic is out. Where the shop has no order_id, Stripe's ids join.
-CREATE OR REPLACE TEMP MACRO keyed() AS TABLE
-SELECT e.*, coalesce(e.order_id, j.known_as, 'journey:' || e.journey_id, 'session:' || e.session_id,
-    'intent:' || e.payment_intent_id, 'event:' || e.event_id, 'key:' || e.key) AS order_key
-FROM event e LEFT JOIN journey j ON j.journey_id = e.journey_id
-WHERE e.synthetic IS NOT TRUE;
-
--- name: base_paid
--- One row per payment of the asked mode. The store has one row per (event name, event_id) already.
-CREATE OR REPLACE TEMP TABLE paid AS
-SELECT event_id, order_key, time_ns, currency, amount_minor, coalesce(payment_kind, 'unknown') AS payment_kind,
-  tier, coalesce(country, 'unknown') AS country, coalesce(surface, 'unknown') AS surface, disagreed
-FROM keyed()
-WHERE event_name = 'order.paid' AND livemode = getvariable('live')
-  AND amount_minor IS NOT NULL AND regexp_full_match(currency, '[A-Z]{3}')
-  AND time_ns >= getvariable('since_ns') AND time_ns < getvariable('until_ns');
-
--- name: base_stages
--- Per order the earliest time of each stage, in whole seconds: Stripe's clock has no finer ones, and a payment must not
--- seem to come before the session of the same second. Place and country are those known before the payment: taken
--- from the payment they would be known for those who paid alone, and every country would convert at 100 %.
--- An event that says no mode belongs to its order's; an order of which nothing says one is in both views.
-CREATE OR REPLACE TEMP TABLE stages AS
-SELECT order_key,
-  min(time_ns // 1000000000) FILTER (WHERE event_name = 'checkout.start') AS started_s,
-  min(time_ns // 1000000000) FILTER (WHERE event_name = 'checkout.session_created') AS session_s,
-  min(time_ns // 1000000000) FILTER (WHERE event_name = 'order.paid') AS paid_s,
-  coalesce(arg_min(country, {'t': time_ns, 'v': country}) FILTER (WHERE event_name <> 'order.paid'), 'unknown') AS country,
-  coalesce(arg_min(surface, {'t': time_ns, 'v': surface}) FILTER (WHERE event_name <> 'order.paid'), 'unknown') AS surface,
-  bool_and(livemode IS NULL) AS no_mode
-FROM keyed()
-WHERE event_name IN ('checkout.start', 'checkout.session_created', 'order.paid')
-  AND payment_kind IS DISTINCT FROM 'subscription_renewal'
-  AND livemode IS DISTINCT FROM (NOT getvariable('live'))
-GROUP BY 1;
-
--- name: base_other_mode
--- Orders that are wholly of the other mode but for events that say none.
-DELETE FROM stages WHERE no_mode AND order_key IN (SELECT order_key FROM keyed() WHERE livemode = (NOT getvariable('live')));
+-- Definitions in words: docs/dashboard.md.
 
 -- name: currencies
 -- Payments and gross revenue. Currencies are never added to each other.
@@ -92,18 +27,6 @@ SELECT country, currency, count(*), sum(amount_minor) FROM paid GROUP BY 1, 2 OR
 
 -- name: revenue_by_surface
 SELECT surface, currency, count(*), sum(amount_minor) FROM paid GROUP BY 1, 2 ORDER BY 2, 4 DESC, 1;
-
--- name: has_starts
-SELECT count(*) > 0 FROM stages WHERE started_s IS NOT NULL;
-
--- name: base_cohort
--- The orders whose first stage lies in the period. First stage: checkout.start where any event of that name exists.
-CREATE OR REPLACE TEMP TABLE cohort AS
-SELECT *, first_s + window_s AS end_s, first_s + window_s > getvariable('now_ns') // 1000000000 AS young FROM (
-  SELECT *, CASE WHEN getvariable('has_starts') THEN started_s ELSE session_s END AS first_s,
-    getvariable('window_ns') // 1000000000 AS window_s
-  FROM stages)
-WHERE first_s >= getvariable('since_ns') // 1000000000 AND first_s < getvariable('until_ns') // 1000000000;
 
 -- name: conversion
 -- Closed: of the orders that began in the period, those paid within the window.
@@ -133,7 +56,7 @@ FROM steps;
 -- name: designs
 -- Optional stages, counted by design: started in the period, and of those approved within the window.
 WITH designs AS (
-  SELECT coalesce(attributes ->> '$.design_id', order_key) AS design,
+  SELECT coalesce(attributes ->> '$.design_id', order_key, key::VARCHAR) AS design,
     min(time_ns) FILTER (WHERE event_name = 'design.started') AS started_ns,
     min(time_ns) FILTER (WHERE event_name = 'design.approved') AS approved_ns
   FROM keyed() WHERE event_name IN ('design.started', 'design.approved') AND livemode IS DISTINCT FROM (NOT getvariable('live'))

@@ -17,10 +17,11 @@ from starlette.routing import Route
 
 from otel_revenue.errors import StoreError
 
-from . import jsonable
+from . import funnel, jsonable
+from .orders import Query
 from .payments import totals
 from .period import Period
-from .report import Query, build
+from .report import build
 from .trace import order_trace
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .store import Store
 
 REPORT: Final = "/report"
+FUNNEL: Final = "/funnel"
 TRACE: Final = "/trace"
 PAYMENTS: Final = "/payments"
 
@@ -39,7 +41,7 @@ _LOCAL: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def query_parameters(query: Query) -> dict[str, str]:
-    """Return a query as the parameters of `REPORT`."""
+    """Return a query as the parameters of `REPORT` and `FUNNEL`."""
     return {
         "since_ns": str(query.period.since_ns),
         "until_ns": str(query.period.until_ns),
@@ -53,8 +55,10 @@ def routes(store: Store) -> list[Route]:
     """Return the routes over *store*."""
 
     def report(given: QueryParams) -> Any:
-        period = Period(int(given["since_ns"]), int(given["until_ns"]), given["timezone"])
-        return build(store, Query(period, given["live"] == "1", int(given["window_days"]))).to_json()
+        return build(store, _query(given)).to_json()
+
+    def way(given: QueryParams) -> Any:
+        return funnel.build(store, _query(given)).to_json()
 
     def trace(given: QueryParams) -> Any:
         return jsonable.to_json(order_trace(store, given.get("order_id")))
@@ -64,9 +68,15 @@ def routes(store: Store) -> list[Route]:
 
     return [
         Route(REPORT, _answering(report)),
+        Route(FUNNEL, _answering(way)),
         Route(TRACE, _answering(trace)),
         Route(PAYMENTS, _answering(payments)),
     ]
+
+
+def _query(given: QueryParams) -> Query:
+    period = Period(int(given["since_ns"]), int(given["until_ns"]), given["timezone"])
+    return Query(period, given["live"] == "1", int(given["window_days"]))
 
 
 def _answering(answer: Callable[[QueryParams], Any]) -> Callable[[Request], Any]:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from otel_revenue.errors import StoreBusy, StoreError
 
-from . import jsonable
+from . import funnel, jsonable
 from .figures import Report, Revenue
+from .funnel_figures import FunnelReport
 from .payments import totals
-from .report import Query, build
-from .routes import PAYMENTS, REPORT, TRACE, query_parameters
+from .report import build
+from .routes import FUNNEL, PAYMENTS, REPORT, TRACE, query_parameters
 from .server import read_note
 from .store import Store
 from .trace import OrderTrace, order_trace
@@ -20,6 +21,8 @@ from .trace import OrderTrace, order_trace
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from .orders import Query
 
 _Value = TypeVar("_Value")
 
@@ -31,6 +34,9 @@ class Source(Protocol):
 
     def report(self, query: Query) -> Report:
         """Return the report."""
+
+    def funnel(self, query: Query) -> FunnelReport:
+        """Return the funnel."""
 
     def trace(self, order_id: str | None = None) -> OrderTrace | None:
         """Return one order's traces; those of the order paid last when None."""
@@ -49,6 +55,11 @@ class FileSource:
         """Return the report."""
         with Store(self._path, read_only=True) as store:
             return build(store, query)
+
+    def funnel(self, query: Query) -> FunnelReport:
+        """Return the funnel."""
+        with Store(self._path, read_only=True) as store:
+            return funnel.build(store, query)
 
     def trace(self, order_id: str | None = None) -> OrderTrace | None:
         """Return one order's traces."""
@@ -70,6 +81,10 @@ class ServerSource:
     def report(self, query: Query) -> Report:
         """Return the report."""
         return _understood(Report, self._get(REPORT, query_parameters(query)))
+
+    def funnel(self, query: Query) -> FunnelReport:
+        """Return the funnel."""
+        return _understood(FunnelReport, self._get(FUNNEL, query_parameters(query)))
 
     def trace(self, order_id: str | None = None) -> OrderTrace | None:
         """Return one order's traces."""

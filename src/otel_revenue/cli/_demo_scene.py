@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_revenue.analytics.orders import Query
 from otel_revenue.analytics.period import period
-from otel_revenue.analytics.report import Query
 from otel_revenue.analytics.server import read_note
 from otel_revenue.analytics.source import ServerSource
 from otel_revenue.testing.fake_stripe.fake import API_KEY, WEBHOOK_SECRET

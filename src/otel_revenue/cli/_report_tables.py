@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from otel_revenue.analytics.figures import Ratio, Report, Revenue, Share
+    from otel_revenue.analytics.funnel_figures import FunnelReport
 
 DEFINITIONS = "What each number counts, and how it can mislead: docs/dashboard.md"
-_ROWS = 12
+MOST_ROWS = 12
 _DAY_S = 86_400
 
 
@@ -46,9 +47,14 @@ def print_report(report: Report, console: Console) -> None:
 
 def heading(report: Report) -> str:
     """Return the line that says of what and of when the numbers are."""
-    mode = "live payments" if report.live else "TEST MODE payments"
-    first, last = _moment(report.since_ns, report), _moment(report.until_ns, report, closing=True)
-    return f"Report · {mode} · {first} to {last} · {report.timezone} · by time of payment"
+    return f"Report · {scope(report)} · by time of payment"
+
+
+def scope(found: Report | FunnelReport) -> str:
+    """Return mode, period and time zone of an answer."""
+    mode = "live payments" if found.live else "TEST MODE payments"
+    first, last = moment(found.since_ns, found.timezone), moment(found.until_ns, found.timezone, closing=True)
+    return f"{mode} · {first} to {last} · {found.timezone}"
 
 
 def remarks_on_absence(report: Report) -> list[str]:
@@ -62,7 +68,7 @@ def remarks_on_absence(report: Report) -> list[str]:
         return [f"No test payments in this period, but {other} live ones: see them without --test-mode."]
     if report.quality.last_paid_ns is not None:
         return [
-            f"No payments in this period. The last one was at {_moment(report.quality.last_paid_ns, report)}: see --since, --days."
+            f"No payments in this period. The last one was at {moment(report.quality.last_paid_ns, report.timezone)}: see --since, --days."
         ]
     if report.quality.last_event_ns is None:
         return [
@@ -100,7 +106,7 @@ def remarks(report: Report) -> list[str]:
     if quality.last_event_ns is not None:
         delay = (quality.last_delay_ns or 0) / 1e9
         lines.append(
-            f"Last event: {_moment(quality.last_event_ns, report)}, arrived {max(delay, 0.0):.1f} s after it happened."
+            f"Last event: {moment(quality.last_event_ns, report.timezone)}, arrived {max(delay, 0.0):.1f} s after it happened."
         )
     return lines
 
@@ -122,7 +128,7 @@ def _on_conversion(report: Report) -> list[str]:
 
 
 def _money(report: Report) -> Iterator[Table]:
-    table = _table("Revenue", "currency", "payments", "gross", "paid orders", "AOV", "median")
+    table = new_table("Revenue", "currency", "payments", "gross", "paid orders", "AOV", "median")
     orders = {row.currency: row for row in report.orders}
     for row in report.currencies:
         of = orders.get(row.currency)
@@ -137,10 +143,10 @@ def _money(report: Report) -> Iterator[Table]:
             ),
         )
     yield table
-    table = _table("AOV by tier (renewals apart)", "tier", "currency", "orders", "gross", "AOV", "median")
+    table = new_table("AOV by tier (renewals apart)", "tier", "currency", "orders", "gross", "AOV", "median")
     for tier in report.tiers:
         table.add_row(
-            _name(tier.tier or ""), tier.currency, str(tier.orders), money(tier.gross_minor, tier.currency),
+            shown_name(tier.tier or ""), tier.currency, str(tier.orders), money(tier.gross_minor, tier.currency),
             money(tier.aov_minor, tier.currency), money(tier.median_minor, tier.currency),
         )  # fmt: skip
     yield table
@@ -151,7 +157,7 @@ def _money(report: Report) -> Iterator[Table]:
 
 
 def _funnel(report: Report) -> Iterator[Table]:
-    table = _table("Funnel (orders)", "stage", "orders", "from the one before", "lost", "median", "p95")
+    table = new_table("Funnel (orders)", "stage", "orders", "from the one before", "lost", "median", "p95")
     if report.funnel.designs.of:
         designs = report.funnel.designs
         table.add_row("design.started (designs, optional)", str(designs.of), "", "", "", "")
@@ -171,7 +177,7 @@ def _funnel(report: Report) -> Iterator[Table]:
         )  # fmt: skip
     yield table
     name = "CVR (closed)" if report.closed else "Sessions → paid"
-    table = _table(f"{name}, {report.window_days} days", "", "started", "paid", "conversion")
+    table = new_table(f"{name}, {report.window_days} days", "", "started", "paid", "conversion")
     table.add_row("all orders", str(report.conversion.of), str(report.conversion.hits), share(report.conversion))
     for label, rows in (("country", report.conversion_by_country), ("surface", report.conversion_by_surface)):
         if not _all_unknown(rows):
@@ -184,10 +190,10 @@ def _all_unknown(rows: Sequence[Revenue] | Sequence[Share]) -> bool:
 
 
 def _add_shares(table: Table, label: str, rows: Sequence[Share]) -> None:
-    for row in rows[:_ROWS]:
+    for row in rows[:MOST_ROWS]:
         of = row.conversion
-        table.add_row(Text.assemble(f"{label} ", _name(row.label)), str(of.of), str(of.hits), share(of))
-    rest = [row.conversion for row in rows[_ROWS:]]
+        table.add_row(Text.assemble(f"{label} ", shown_name(row.label)), str(of.of), str(of.hits), share(of))
+    rest = [row.conversion for row in rows[MOST_ROWS:]]
     if rest:
         started, paid = sum(of.of for of in rest), sum(of.hits for of in rest)
         table.add_row(
@@ -196,14 +202,14 @@ def _add_shares(table: Table, label: str, rows: Sequence[Share]) -> None:
 
 
 def _revenue(title: str, label: str, rows: Sequence[Revenue]) -> Table:
-    table = _table(title, label, "currency", "payments", "gross")
+    table = new_table(title, label, "currency", "payments", "gross")
     by_currency: dict[str, list[Revenue]] = {}
     for row in rows:
         by_currency.setdefault(row.currency, []).append(row)
     for currency, of_one in by_currency.items():
-        for row in of_one[:_ROWS]:
-            table.add_row(_name(row.label), currency, str(row.payments), money(row.gross_minor, currency))
-        rest = of_one[_ROWS:]
+        for row in of_one[:MOST_ROWS]:
+            table.add_row(shown_name(row.label), currency, str(row.payments), money(row.gross_minor, currency))
+        rest = of_one[MOST_ROWS:]
         if rest:  # rows must add up to the total
             payments, gross = sum(row.payments for row in rest), sum(row.gross_minor for row in rest)
             table.add_row(f"{len(rest)} others", currency, str(payments), money(gross, currency))
@@ -237,7 +243,8 @@ def duration(seconds: int | None) -> str:
     return f"{seconds / 3600:.0f} h" if seconds < 2 * _DAY_S else f"{seconds / _DAY_S:.1f} d"
 
 
-def _table(title: str, *columns: str) -> Table:
+def new_table(title: str, *columns: str) -> Table:
+    """Return an empty table; columns of numbers stand to the right."""
     table = Table(
         title=title,
         title_justify="left",
@@ -247,22 +254,20 @@ def _table(title: str, *columns: str) -> Table:
         header_style="dim",
         padding=(0, 2, 0, 0),  # the funnel, the widest table, fits into 80 columns
     )
-    numeric = {"payments", "gross", "orders", "paid orders", "AOV", "median", "started", "paid", "conversion", "lost",
-        "from the one before", "p95"}  # fmt: skip
-    for column in columns:
-        table.add_column(
-            column, justify="right" if column in numeric else "left", no_wrap=column in numeric, overflow="fold"
-        )
+    for number, column in enumerate(columns):
+        text = number == 0 or column == "currency"
+        table.add_column(column, justify="left" if text else "right", no_wrap=not text, overflow="fold")
     return table
 
 
-def _name(text: str) -> Text:
+def shown_name(text: str) -> Text:
     """Text of the shop's: markup and control characters mean nothing to the terminal."""
     return Text("".join(sign if sign.isprintable() else "?" for sign in text))
 
 
-def _moment(ns: int, report: Report, *, closing: bool = False) -> str:
-    zone = zoneinfo.ZoneInfo(report.timezone)
+def moment(ns: int, timezone: str, *, closing: bool = False) -> str:
+    """Return a time (nanoseconds since the epoch) for people, as a day where it is midnight; *closing*: as the last day before it."""
+    zone = zoneinfo.ZoneInfo(timezone)
     point = dt.datetime.fromtimestamp(ns // 10**9, zone)
     if closing and point.time() == dt.time():
         return f"{point.date() - dt.timedelta(days=1)}"  # half-open: the day before midnight is the last one

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`otel-revenue report`: orders, revenue, AOV, funnel and conversion out of the local database."""
+"""`otel-revenue report`: orders, revenue, AOV, conversion, and the way to the payment out of the local database."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from otel_revenue.analytics.report import Query
+    from otel_revenue.analytics.orders import Query
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +31,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--test-mode", action="store_true", help="payments of Stripe's test mode, instead of live ones")
     parser.add_argument("--window", type=int, default=14, metavar="DAYS", help="conversion window; default: 14")
+    parser.add_argument(
+        "--funnel",
+        action="store_true",
+        help="print the funnel instead: stages, drop-offs, time between them, conversion by surface, tier and country, declines",
+    )
     parser.add_argument(
         "--order",
         metavar="ID",
@@ -45,27 +50,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the report; 1 when an order is asked for that is not there."""
     need_extra()
+    from otel_revenue.analytics.funnel_figures import FunnelReport
     from otel_revenue.analytics.source import open_source
     from otel_revenue.analytics.store import default_file
+
+    from ._funnel_tables import print_funnel
+    from ._report_tables import print_report
 
     query = _query(arguments)
     source = open_source((arguments.database or default_file()).expanduser().resolve())
     if arguments.order is not None:
         trace = source.trace(None if arguments.order == "last" else arguments.order)
         return _print_trace(trace, as_json=arguments.json, asked=arguments.order)
-    report = source.report(query)
+    found = source.funnel(query) if arguments.funnel else source.report(query)
     if arguments.json:
-        print(json.dumps(report.to_json(), indent=2))
-        return 0
-    from ._report_tables import print_report
-
-    print_report(report, _console())
+        print(json.dumps(found.to_json(), indent=2))
+    elif isinstance(found, FunnelReport):
+        print_funnel(found, _console())
+    else:
+        print_report(found, _console())
     return 0
 
 
 def _query(arguments: argparse.Namespace) -> Query:
+    from otel_revenue.analytics.orders import Query
     from otel_revenue.analytics.period import period
-    from otel_revenue.analytics.report import Query
 
     if not 1 <= arguments.window <= 366:
         raise ConfigError(f"--window {arguments.window}: expected a number of days from 1 to 366")

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from otel_revenue.analytics.figures import Ratio, Report
 from otel_revenue.analytics.logs import read_logs
+from otel_revenue.analytics.orders import Query
 from otel_revenue.analytics.payments import totals
 from otel_revenue.analytics.period import Period
-from otel_revenue.analytics.report import Query, build
+from otel_revenue.analytics.report import build
 from otel_revenue.analytics.store import Batch, Store
 from otel_revenue.analytics.values import Members
 from support.otlp_events import DAY, SECOND, T0, event, logs_request, paid

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from otel_revenue import cli
-from otel_revenue.analytics.report import Query
+from otel_revenue.analytics.orders import Query
 from otel_revenue.cli import demo
 from otel_revenue.cli._demo_buyers import Walk
 from otel_revenue.cli._demo_check import Sum

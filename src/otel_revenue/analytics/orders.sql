@@ -1,0 +1,128 @@
+-- Orders out of events: which events belong to one order, and when it reached each stage. Run in this order, in one
+-- transaction, over one consistent view of the data; the numbers are taken from the tables made here.
+-- `arg_min(x, {time, x})`: the earliest; of one moment the smallest, so that the order of arrival means nothing.
+-- Variables: live (BOOLEAN), since_ns, until_ns (half-open), window_ns, now_ns. Definitions in words: docs/dashboard.md.
+
+-- name: set_live
+SET VARIABLE live = $value;
+
+-- name: set_since_ns
+SET VARIABLE since_ns = $value;
+
+-- name: set_until_ns
+SET VARIABLE until_ns = $value;
+
+-- name: set_window_ns
+SET VARIABLE window_ns = $value;
+
+-- name: set_now_ns
+SET VARIABLE now_ns = $value;
+
+-- name: set_has_starts
+SET VARIABLE has_starts = $value;
+
+-- name: base_own
+-- An order_id of the shop's. Where it has none, Stripe's id of the Session or PaymentIntent stands in its place.
+CREATE OR REPLACE TEMP MACRO own(order_id, session_id, intent_id) AS
+  CASE WHEN order_id IS DISTINCT FROM session_id AND order_id IS DISTINCT FROM intent_id THEN order_id END;
+
+-- name: base_session
+-- A Session belongs to the order of the first event that knows both. Asked for events that know the Session alone.
+CREATE OR REPLACE TEMP TABLE session AS
+SELECT session_id, arg_min(own_id, {'t': time_ns, 'v': own_id}) AS known_as
+FROM (SELECT session_id, time_ns, own(order_id, session_id, payment_intent_id) AS own_id FROM event WHERE session_id IS NOT NULL)
+WHERE own_id IS NOT NULL AND session_id IN (
+  SELECT session_id FROM event WHERE session_id IS NOT NULL AND own(order_id, session_id, payment_intent_id) IS NULL)
+GROUP BY 1;
+
+-- name: base_intent
+-- A PaymentIntent belongs to the order, else to the Session, of the first event that knows both.
+CREATE OR REPLACE TEMP TABLE intent AS
+SELECT payment_intent_id, coalesce(
+  arg_min(own_id, {'t': time_ns, 'v': own_id}) FILTER (WHERE own_id IS NOT NULL),
+  arg_min(at_session, {'t': time_ns, 'v': at_session}) FILTER (WHERE at_session IS NOT NULL)) AS known_as
+FROM (
+  SELECT e.payment_intent_id, e.time_ns, own(e.order_id, e.session_id, e.payment_intent_id) AS own_id,
+    coalesce(s.known_as, e.session_id) AS at_session
+  FROM event e LEFT JOIN session s ON s.session_id = e.session_id
+  WHERE e.payment_intent_id IN (
+    SELECT payment_intent_id FROM event
+    WHERE payment_intent_id IS NOT NULL AND session_id IS NULL AND own(order_id, session_id, payment_intent_id) IS NULL))
+GROUP BY 1;
+
+-- name: base_named
+-- Every event with the name of its order, as far as its own ids and Stripe's tell it; synthetic traffic is out.
+CREATE OR REPLACE TEMP MACRO named() AS TABLE
+SELECT e.*, coalesce(own(e.order_id, e.session_id, e.payment_intent_id), s.known_as, i.known_as, e.session_id,
+  e.payment_intent_id, e.order_id) AS name
+FROM event e
+LEFT JOIN session s ON s.session_id = e.session_id
+LEFT JOIN intent i ON i.payment_intent_id = e.payment_intent_id
+WHERE e.synthetic IS NOT TRUE;
+
+-- name: base_journey
+-- A buying attempt gets its order from the first event that knows both.
+CREATE OR REPLACE TEMP TABLE journey AS
+SELECT journey_id, arg_min(name, {'t': time_ns, 'v': name}) AS known_as FROM named()
+WHERE name IS NOT NULL AND journey_id IN (
+  SELECT journey_id FROM event WHERE journey_id IS NOT NULL AND coalesce(order_id, session_id, payment_intent_id) IS NULL)
+GROUP BY 1;
+
+-- name: base_keyed
+-- Every event with the key of its order; NULL where it names neither order nor journey. A payment is an order by itself then.
+CREATE OR REPLACE TEMP MACRO keyed() AS TABLE
+SELECT e.*, coalesce(e.name, j.known_as, 'journey:' || e.journey_id,
+  CASE WHEN e.event_name = 'order.paid' THEN coalesce('event:' || e.event_id, 'key:' || e.key) END) AS order_key
+FROM named() e LEFT JOIN journey j ON j.journey_id = e.journey_id;
+
+-- name: base_paid
+-- One row per payment of the asked mode. The store has one row per (event name, event_id) already.
+CREATE OR REPLACE TEMP TABLE paid AS
+SELECT event_id, order_key, time_ns, currency, amount_minor, coalesce(payment_kind, 'unknown') AS payment_kind,
+  tier, coalesce(country, 'unknown') AS country, coalesce(surface, 'unknown') AS surface, disagreed
+FROM keyed()
+WHERE event_name = 'order.paid' AND livemode = getvariable('live')
+  AND amount_minor IS NOT NULL AND regexp_full_match(currency, '[A-Z]{3}')
+  AND time_ns >= getvariable('since_ns') AND time_ns < getvariable('until_ns');
+
+-- name: base_stages
+-- Per order the earliest time of each stage, in whole seconds: Stripe's clock has no finer ones, and a payment must not
+-- seem to come before the session of the same second. Place, country and tier are those known before the payment: taken
+-- from the payment they would be known for those who paid alone, and every country would convert at 100 %.
+-- An event that says no mode belongs to its order's; an order of which nothing says one is in both views, unless it is
+-- wholly of the other mode but for events that say none. A renewal carries its first order's id and is no stage of it.
+CREATE OR REPLACE TEMP TABLE stages AS
+SELECT order_key,
+  min(at_s) FILTER (WHERE here AND event_name = 'design.started') AS design_started_s,
+  min(at_s) FILTER (WHERE here AND event_name = 'design.approved') AS design_approved_s,
+  min(at_s) FILTER (WHERE here AND event_name = 'checkout.start') AS started_s,
+  min(at_s) FILTER (WHERE here AND event_name = 'checkout.session_created') AS session_s,
+  min(at_s) FILTER (WHERE here AND event_name = 'order.paid') AS paid_s,
+  max(at_s) FILTER (WHERE here AND event_name = 'order.paid') AS last_paid_s,
+  coalesce(arg_min(tier, {'t': time_ns, 'v': tier}) FILTER (WHERE here AND before), 'unknown') AS tier,
+  coalesce(arg_min(country, {'t': time_ns, 'v': country}) FILTER (WHERE here AND before), 'unknown') AS country,
+  coalesce(arg_min(surface, {'t': time_ns, 'v': surface}) FILTER (WHERE here AND before), 'unknown') AS surface,
+  coalesce(bool_and(livemode IS NULL) FILTER (WHERE here), true) AS no_mode
+FROM (
+  SELECT order_key, event_name, time_ns, time_ns // 1000000000 AS at_s, livemode, tier, country, surface,
+    livemode IS DISTINCT FROM (NOT getvariable('live')) AS here,
+    event_name NOT IN ('order.paid', 'checkout.payment_failed', 'checkout.expired') AS before
+  FROM keyed()
+  WHERE event_name IN ('design.started', 'design.approved', 'checkout.start', 'checkout.session_created', 'order.paid',
+      'checkout.payment_failed', 'checkout.expired')
+    AND payment_kind IS DISTINCT FROM 'subscription_renewal' AND order_key IS NOT NULL)
+GROUP BY 1
+HAVING bool_or(here) AND NOT (no_mode AND bool_or(NOT here));
+
+-- name: has_starts
+SELECT count(*) > 0 FROM stages WHERE started_s IS NOT NULL;
+
+-- name: base_cohort
+-- The orders whose first stage lies in the period. First stage: checkout.start where any event of that name exists.
+CREATE OR REPLACE TEMP TABLE cohort AS
+SELECT *, first_s + window_s AS end_s, first_s + window_s > getvariable('now_ns') // 1000000000 AS young FROM (
+  SELECT *, CASE WHEN getvariable('has_starts') THEN started_s ELSE session_s END AS first_s,
+    getvariable('window_ns') // 1000000000 AS window_s
+  FROM stages)
+WHERE first_s >= getvariable('since_ns') // 1000000000 AND first_s < getvariable('until_ns') // 1000000000;
+
