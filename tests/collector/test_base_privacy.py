@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -11,7 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from otel_revenue.schema.events import EVENTS
 from otel_revenue.schema.fields import attributes_of
-from support.canaries import listed, text
+from support.canaries import attributes, text
 from support.everything import Everything
 from support.personal import KEPT, MASKED
 
@@ -39,23 +39,9 @@ def everything(tmp_path: Path) -> Iterator[Everything]:
         yield running
 
 
-def value(example: Any) -> AnyValue:
-    if isinstance(example, bool):
-        return AnyValue(bool_value=example)
-    if isinstance(example, int):
-        return AnyValue(int_value=example)
-    if isinstance(example, float):
-        return AnyValue(double_value=example)
-    return listed(*map(text, example)) if isinstance(example, list) else text(example)
-
-
-def pairs(**attributes: Any) -> list[KeyValue]:
-    return [KeyValue(key=key, value=value(example)) for key, example in attributes.items()]
-
-
 def texts(everything: Everything, key: str, values: list[str]) -> list[str | None]:
     """What becomes of *values* under *key* of a funnel event."""
-    records = [LogRecord(event_name="checkout.start", attributes=pairs(**{key: text})) for text in values]
+    records = [LogRecord(event_name="checkout.start", attributes=attributes({key: text})) for text in values]
     assert 200 == everything.send_logs(records)
     return [
         next((pair.value.string_value for pair in record.attributes if pair.key == key), None)
@@ -74,7 +60,7 @@ def test_every_declared_attribute_arrives_as_it_was_sent(everything: Everything)
             trace_id=b"t" * 16,
             span_id=b"s" * 8,
             flags=1,
-            attributes=pairs(**{wire: info.example for wire, info in attributes_of(event).items()}),
+            attributes=attributes({wire: info.example for wire, info in attributes_of(event).items()}),
         )
         for event in EVENTS
     ]
@@ -92,7 +78,7 @@ def test_every_declared_attribute_arrives_as_it_was_sent(everything: Everything)
 
 def test_integers_of_money_are_exact(everything: Everything) -> None:
     """An amount above 2^53, which no double holds, arrives to the unit."""
-    record = LogRecord(event_name="order.paid", attributes=pairs(amount_minor=9_007_199_254_740_993))
+    record = LogRecord(event_name="order.paid", attributes=attributes({"amount_minor": 9_007_199_254_740_993}))
 
     everything.send_logs([record])
 
@@ -125,7 +111,7 @@ def test_an_id_is_whole_or_absent(everything: Everything) -> None:
 def test_of_a_key_that_is_sent_twice_no_copy_is_unseen(everything: Everything) -> None:
     """The second copy of a key, which conditions do not see, is removed."""
     canary = everything.canaries.one("second copy")
-    twice = [*pairs(tier="pro"), KeyValue(key="tier", value=AnyValue(bytes_value=canary.encode()))]
+    twice = [*attributes({"tier": "pro"}), KeyValue(key="tier", value=AnyValue(bytes_value=canary.encode()))]
 
     status = everything.send_logs(
         [LogRecord(event_name=name, attributes=twice) for name in ("order.paid", "checkout.start", "")]
@@ -148,7 +134,7 @@ def test_an_ordinary_log_keeps_its_text_without_the_address(everything: Everythi
         [
             LogRecord(
                 body=text("login of jane@example.com failed"),
-                attributes=pairs(**{"code.function.name": "login", "note": "x"}),
+                attributes=attributes({"code.function.name": "login", "note": "x"}),
             )
         ]
     )

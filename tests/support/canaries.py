@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 
 def text(value: str) -> AnyValue:
@@ -25,6 +25,22 @@ def mapped(**values: AnyValue) -> AnyValue:
 
 def keyed(key: str, value: AnyValue) -> AnyValue:
     return AnyValue(kvlist_value=KeyValueList(values=[KeyValue(key=key, value=value)]))
+
+
+def of(example: Any) -> AnyValue:
+    """Return a value as the application would encode it."""
+    if isinstance(example, bool):
+        return AnyValue(bool_value=example)
+    if isinstance(example, int):
+        return AnyValue(int_value=example)
+    if isinstance(example, float):
+        return AnyValue(double_value=example)
+    return listed(*map(text, example)) if isinstance(example, list) else text(example)
+
+
+def attributes(examples: Mapping[str, Any]) -> list[KeyValue]:
+    """Return pairs as the application would encode them."""
+    return [KeyValue(key=key, value=of(example)) for key, example in examples.items()]
 
 
 SHAPES: dict[str, Callable[[str], AnyValue]] = {

@@ -59,6 +59,13 @@ FREE_OF_SEARCH: Final = ("service.version", "telemetry.sdk.version", "telemetry.
 """Keys whose values have one safe form, in which versions and addresses of servers would be taken for those of visitors."""
 
 
+OF_BROWSERS: Final = (
+    'set(log.attributes["telemetry.source"], "browser")',
+    # A visitor could compute the id of a payment to come, and have it taken for a copy.
+    'set(log.attributes["event_id"], UUID())',
+)
+
+
 def outputs(mark: str) -> dict[str, str]:
     """Return the file. *mark*: the sentence that says it is generated."""
     text = HEAD.format(mark=mark) + yaml.safe_dump(
@@ -80,7 +87,7 @@ def processors() -> dict[str, Any]:
         "filter/drop_events": _drop(_name_is(money), _name_is(funnel)),
         "filter/keep_browser_events": _drop(_name_is_not(from_browser)),
         "transform/allow_events": _logs(_event(declared)),
-        "transform/allow_browser": _logs([*_event(browser), 'set(log.attributes["telemetry.source"], "browser")']),
+        "transform/allow_browser": _logs([*_event(browser), *OF_BROWSERS]),
         "transform/allow_other": _logs(_other()),
         "transform/allow_spans": _traces(declared),
         "transform/allow_metrics": _metrics(),
