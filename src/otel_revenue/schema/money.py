@@ -36,6 +36,7 @@ EXPONENTS: Final[dict[str, int]] = {
 MAX_MINOR: Final = 2**63 - 1
 """The largest integer an OTLP attribute can hold."""
 
+_UNITS: Final = {currency: 10**places for currency, places in EXPONENTS.items()}
 _SCALES: Final = {exponent: Decimal(1).scaleb(-exponent) for exponent in (0, 2, 3)}
 
 
@@ -75,7 +76,8 @@ def to_number(minor: int, currency: str) -> float:
         UnknownCurrency: not in Stripe's table.
     """
     # A division of integers gives the double nearest to the exact quotient.
-    return float(minor / 10 ** exponent(currency))
+    unit: int = _UNITS.get(currency) or 10 ** exponent(currency)
+    return minor / unit
 
 
 def checked_minor(value: object) -> int:

@@ -40,6 +40,7 @@ _SOURCE: Final = "server"
 _VERSION_BYTES: Final = otlp.encoder("schema_version", "code")(SCHEMA_VERSION)
 _SOURCE_BYTES: Final = otlp.encoder("telemetry.source", "code")(_SOURCE)
 _event_id_bytes: Final = otlp.encoder("event_id", "code")
+_elapsed_bytes: Final = otlp.encoder("elapsed_ms", "count")
 
 
 def prepare(
@@ -82,7 +83,8 @@ def prepare(
         clean["telemetry.source"] = _SOURCE
         encoded["telemetry.source"] = _SOURCE_BYTES
         if elapsed_ms is not None:
-            _walk(rules, {"elapsed_ms": elapsed_ms}, clean, encoded)
+            clean["elapsed_ms"] = elapsed_ms
+            encoded["elapsed_ms"] = _elapsed_bytes(elapsed_ms)
     refused = _walk(rules, attributes, clean, encoded)
     if "subtotal_minor" in clean or "skus" in clean:
         for key in _derived(clean, attributes):
