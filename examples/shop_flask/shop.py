@@ -11,7 +11,7 @@ import html
 import os
 import secrets
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, Literal
 
 import stripe
@@ -63,9 +63,13 @@ class Cart(BaseModel):
 def query(sql: str, *values: Any) -> list[sqlite3.Row]:
     with closing(sqlite3.connect(DATABASE, timeout=10)) as connection, connection:
         connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA synchronous = NORMAL")
         return connection.execute(sql, values).fetchall()
 
 
+# With a rollback journal customers wait for one another's commits, on a slow disk for longer than the timeout.
+with suppress(sqlite3.OperationalError):  # another worker is at it
+    query("PRAGMA journal_mode = WAL")
 query("CREATE TABLE IF NOT EXISTS designs (id TEXT PRIMARY KEY, motif TEXT, approved INTEGER NOT NULL DEFAULT 0)")
 query(
     "CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, tier TEXT, currency TEXT, design_id TEXT,"
