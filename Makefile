@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check-versions servers bench faults constraints setup setup-demo clean
+.PHONY: help demo test lint check-versions servers bench bench-collector faults constraints setup setup-demo clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ servers: setup ## every server of docs/servers.md with every way to end: about a
 
 bench: setup ## the figures side by side with the peers, written to benchmarks/RESULTS.md; a quiet machine gives better ones
 	@$(BIN)/python -m benchmarks --results benchmarks/RESULTS.md
+
+bench-collector: setup ## the Collector with our base against the same without it, written to benchmarks/COLLECTOR.md
+	@OTEL_REVENUE_TEST_OTELCOL="$$($(OTELCOL_PATH))" PYTHONPATH=tests $(BIN)/python -m benchmarks.collector --results benchmarks/COLLECTOR.md
 
 faults: setup ## cause every fault, count what became of the payments, write docs/reliability.md; FAULTS="kill 503", PAYMENTS=500
 	@PYTHONPATH=tests $(BIN)/python -m faults.bench $(FAULTS) $(if $(PAYMENTS),--payments $(PAYMENTS)) $(if $(DRY),--dry)
