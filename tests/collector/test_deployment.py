@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manifests, the unit and the compose file: valid, hardened, and with a configuration that `collector check` has nothing against."""
+"""Every way to deploy: a configuration that `collector check` has nothing against; the systemd unit and the compose file are hardened."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import kubernetes_validate
 import pytest
 import yaml
 
@@ -21,27 +20,11 @@ from support.collector import CONFIG, ask
 if TYPE_CHECKING:
     from pathlib import Path
 
-FOLDER = CONFIG / "kubernetes"
-DOCUMENTS = [
-    pytest.param(document, id=f"{path.stem}:{document['kind']}")
-    for path in sorted(FOLDER.glob("*.yaml"))
-    for document in yaml.safe_load_all(path.read_text(encoding="utf-8"))
-]
-KUSTOMIZATION = yaml.safe_load((CONFIG / "kustomization.yaml").read_text(encoding="utf-8"))
-BACKENDS = {"REVENUE_OTLP_URL": "https://backend.example/otlp", "REVENUE_OTLP_HEADERS": "{}"}
-
-
-def manifest(name: str, kind: str) -> dict[str, Any]:
-    """Return the document of a file."""
-    documents = yaml.safe_load_all((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
-    return next(document for document in documents if document["kind"] == kind)
-
-
-STATEFUL_SET = manifest("statefulset", "StatefulSet")
-POD = STATEFUL_SET["spec"]["template"]["spec"]
-(CONTAINER,) = POD["containers"]
+STATEFUL_SET = yaml.safe_load((CONFIG / "kubernetes" / "statefulset.yaml").read_text(encoding="utf-8"))
+(CONTAINER,) = STATEFUL_SET["spec"]["template"]["spec"]["containers"]
 COMPOSE = yaml.safe_load((CONFIG / "compose.yaml").read_text(encoding="utf-8"))
 SERVICE = COMPOSE["services"]["collector"]
+BACKENDS = {"REVENUE_OTLP_URL": "https://backend.example/otlp", "REVENUE_OTLP_HEADERS": "{}"}
 
 
 def unit() -> dict[str, list[str]]:
@@ -107,128 +90,6 @@ def test_every_way_runs_the_version_that_is_built_and_tried() -> None:
     built = yaml.safe_load((CONFIG / "builder-config.yaml").read_text(encoding="utf-8"))["dist"]["version"]
 
     assert {f"otel/opentelemetry-collector-contrib:{built}"} == {CONTAINER["image"], SERVICE["image"]}
-
-
-# -- Kubernetes -----------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("document", [d for d in DOCUMENTS if d.values[0]["kind"] != "ServiceMonitor"])
-def test_kubernetes_knows_every_key(document: dict[str, Any]) -> None:
-    """Each manifest is valid by Kubernetes' own schema, with no key that it does not know."""
-    kubernetes_validate.validate(document, "1.31", strict=True)
-
-
-def test_the_check_sees_a_misspelt_key() -> None:
-    """A key that Kubernetes does not know is found, deep inside."""
-    spoilt = yaml.safe_load(yaml.safe_dump(STATEFUL_SET).replace("fsGroup:", "fsgroup:"))
-
-    with pytest.raises(kubernetes_validate.ValidationError):
-        kubernetes_validate.validate(spoilt, "1.31", strict=True)
-
-
-def test_the_kustomization_names_each_file_once() -> None:
-    """Every manifest but the example of secrets is a resource, and every layer of the configuration is in the ConfigMap."""
-    (generated,) = KUSTOMIZATION["configMapGenerator"]
-    files = [entry.rpartition("=")[2] for entry in generated["files"]]
-    wanted = ["base.yaml", "allowlist.yaml", "browser.yaml", "metrics.yaml"]
-    backends = sorted(path.relative_to(CONFIG).as_posix() for path in (CONFIG / "backends").glob("*.yaml"))
-    manifests = sorted(path.relative_to(CONFIG).as_posix() for path in FOLDER.glob("*.yaml"))
-
-    assert ([*wanted, *backends], manifests) == (
-        [*files[:4], *sorted(files[4:])],
-        sorted([*KUSTOMIZATION["resources"], "kubernetes/secrets.example.yaml"]),
-    )
-
-
-def test_the_configmap_fits() -> None:
-    """A ConfigMap may hold 1 MiB; the configuration takes less than half of it."""
-    (generated,) = KUSTOMIZATION["configMapGenerator"]
-
-    assert sum((CONFIG / entry.rpartition("=")[2]).stat().st_size for entry in generated["files"]) < 512 * 1024
-
-
-def test_names_lead_to_each_other() -> None:
-    """ConfigMap, secrets, services, volumes, ports and labels are those that the others mean."""
-    labels = STATEFUL_SET["spec"]["template"]["metadata"]["labels"]
-    headless = next(d.values[0] for d in DOCUMENTS if d.values[0].get("spec", {}).get("clusterIP") == "None")
-    volumes = {v["name"]: v for v in POD["volumes"]} | {
-        v["metadata"]["name"]: v for v in STATEFUL_SET["spec"]["volumeClaimTemplates"]
-    }
-    ports = {port["name"] for port in CONTAINER["ports"]}
-    selectors = [d.values[0]["spec"]["selector"] for d in DOCUMENTS if d.values[0]["kind"] == "Service"] + [
-        STATEFUL_SET["spec"]["selector"]["matchLabels"],
-        manifest("poddisruptionbudget", "PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
-        manifest("networkpolicy", "NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
-    ]
-    named = [
-        p["targetPort"] for d in DOCUMENTS if d.values[0]["kind"] == "Service" for p in d.values[0]["spec"]["ports"]
-    ]
-    probes = [CONTAINER[probe]["httpGet"]["port"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")]
-    admitted = [
-        p["port"] for rule in manifest("networkpolicy", "NetworkPolicy")["spec"]["ingress"] for p in rule["ports"]
-    ]
-    secrets = {d.values[0]["metadata"]["name"] for d in DOCUMENTS if d.values[0]["kind"] == "Secret"}
-    asked = {volumes["token"]["secret"]["secretName"], *(e["secretRef"]["name"] for e in CONTAINER["envFrom"])}
-
-    assert [labels] * len(selectors) == selectors
-    assert (headless["metadata"]["name"], KUSTOMIZATION["configMapGenerator"][0]["name"], secrets) == (
-        STATEFUL_SET["spec"]["serviceName"], volumes["config"]["configMap"]["name"], asked,
-    )  # fmt: skip
-    assert (set(volumes), set()) == (
-        {m["name"] for m in CONTAINER["volumeMounts"]},
-        {*named, *probes, *admitted} - ports,
-    )
-
-
-def test_the_queue_is_on_a_volume_of_its_pod_alone() -> None:
-    """The queue's folder is below the mount of a claim that one pod may use, kept at scale-down, writable by the user."""
-    (claim,) = STATEFUL_SET["spec"]["volumeClaimTemplates"]
-    mount = next(m["mountPath"] for m in CONTAINER["volumeMounts"] if m["name"] == claim["metadata"]["name"])
-    directory = next(e["value"] for e in CONTAINER["env"] if e["name"] == "REVENUE_QUEUE_DIR")
-
-    assert (True, ["ReadWriteOncePod"], {"whenDeleted": "Retain", "whenScaled": "Retain"}, True) == (
-        directory.startswith(f"{mount}/"),
-        claim["spec"]["accessModes"],
-        STATEFUL_SET["spec"]["persistentVolumeClaimRetentionPolicy"],
-        POD["securityContext"]["fsGroup"] == POD["securityContext"]["runAsGroup"],
-    )
-
-
-def test_the_pod_may_do_little() -> None:
-    """What the Pod Security Standard `restricted` asks for, a read-only root and no token of the API server."""
-    standard = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    container = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
-
-    assert (standard, container, False, "restricted") == (
-        {key: POD["securityContext"].get(key) for key in standard},
-        CONTAINER["securityContext"],
-        POD["automountServiceAccountToken"],
-        manifest("namespace", "Namespace")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"],
-    )
-
-
-def test_memory_limits_leave_room_for_each_other() -> None:
-    """Go's limit is 80 % of the container's, and the limiter's heap is below it: the Collector refuses before it is killed."""
-    environ = {e["name"]: e["value"] for e in CONTAINER["env"]}
-    limit = {"1Gi": 1024}[CONTAINER["resources"]["limits"]["memory"]]
-    go = int(environ["GOMEMLIMIT"].removesuffix("MiB"))
-
-    assert (True, True) == (0.79 * limit < go < 0.81 * limit, int(environ["REVENUE_MEMORY_LIMIT_MIB"]) < go)
-
-
-def test_the_service_monitor_finds_the_services_port() -> None:
-    """The custom resource, whose schema Kubernetes does not have, selects the service that has the port, under that name."""
-    monitor = manifest("servicemonitor", "ServiceMonitor")
-    wanted = monitor["spec"]["selector"]["matchLabels"]
-    services = [d.values[0] for d in DOCUMENTS if d.values[0]["kind"] == "Service"]
-    (found,) = [s for s in services if wanted.items() <= s["metadata"]["labels"].items()]
-
-    assert ("monitoring.coreos.com/v1", {"selector", "endpoints"}, {"port", "interval"}, True) == (
-        monitor["apiVersion"],
-        set(monitor["spec"]),
-        {key for endpoint in monitor["spec"]["endpoints"] for key in endpoint},
-        {e["port"] for e in monitor["spec"]["endpoints"]} <= {p["name"] for p in found["spec"]["ports"]},
-    )
 
 
 # -- systemd --------------------------------------------------------------------------------------------------------------------

@@ -44,7 +44,9 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 def sent(prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Everything that the tests look at, sent once; returns where it has arrived."""
     first = paid("o-1", 1999, tier="pro", country="DE", surface="pricing")
+    refused = paid("o-10", 300, currency="SEK")
     events = [
+        refused,  # once more: the backend of record was away
         first,
         first,  # once more, with the same event_id
         paid("o-2", 4999, tier="pro", country="DE", surface="pricing"),
@@ -74,8 +76,11 @@ def sent(prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory) -> It
             "REVENUE_REMOTE_WRITE_COLLECTOR": "one",
         }
         with Collector(tmp_path_factory.mktemp("collector"), FILES, environ) as collector:
+            record.status = 503
+            assert 503 == collector.post(logs_request([refused])).status_code
+            record.status = 200
             assert [200] == sorted({collector.post(logs_request([one])).status_code for one in events})
-            assert wait_for(lambda: list(prometheus.query("sum(revenue_funnel_events_total)").values()) == [15.0], 45)
+            assert wait_for(lambda: list(prometheus.query("sum(revenue_funnel_events_total)").values()) == [17.0], 45)
             yield prometheus
 
 
@@ -111,6 +116,7 @@ def test_orders_are_counted_by_their_labels(sent: Prometheus) -> None:
         labels(**{**FULL, "currency": "JPY", "country": "JP"}): 1,
         labels(**POOR): 2,
         labels(**{**POOR, "currency": "CHF"}): 1,
+        labels(**{**POOR, "currency": "SEK"}): 2,  # one order, whose first try was refused
         labels(**{**POOR, "currency": "KWD"}): 1,
         labels(currency="USD", livemode="true"): 1,
     }
@@ -126,6 +132,7 @@ def test_money_is_summed_by_currency_in_minor_units(sent: Prometheus) -> None:
         labels(**{**FULL, "currency": "JPY", "country": "JP"}): 12000,
         labels(**POOR): 101,
         labels(**{**POOR, "currency": "CHF"}): 0,
+        labels(**{**POOR, "currency": "SEK"}): 600,
         labels(**{**POOR, "currency": "KWD"}): 9_007_199_254_740_992,  # Prometheus knows doubles alone
     }
 
@@ -161,7 +168,7 @@ def test_refunds_are_metrics_of_their_own(sent: Prometheus) -> None:
 def test_the_funnel_is_counted_by_event(sent: Prometheus) -> None:
     """Each step counts by its name, with the mode where the event knows it."""
     expected = {
-        labels(event_name="order.paid", livemode="true"): 9,
+        labels(event_name="order.paid", livemode="true"): 11,
         labels(event_name="order.paid", livemode="false"): 1,
         labels(event_name="order.refunded", livemode="true"): 2,
         labels(event_name="checkout.session_created", livemode="true"): 2,
