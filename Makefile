@@ -12,6 +12,7 @@ STRIPE_CLI := $(CACHE)/stripe-cli/$(STRIPE_CLI_VERSION)
 PROMETHEUS := $(CACHE)/prometheus
 CLICKHOUSE_VERSION := 26.9.0
 CLICKHOUSE := $(CACHE)/clickhouse/$(CLICKHOUSE_VERSION)
+KAFKA := $(CACHE)/kafka
 # A real browser, who drives it, and the compiler that reads our types.
 BROWSER_PARTS := @sparticuz/chromium@147.0.0 playwright-core@1.65.1 typescript@7.0.2 @opentelemetry/api@1.10.0
 BROWSER := $(CACHE)/browser/147.0.0-1.65.1-7.0.2-1.10.0
@@ -22,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check-versions servers bench bench-collector faults constraints setup setup-demo clean
+.PHONY: help demo test collector-table lint check-versions servers bench bench-collector faults constraints setup setup-demo clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -30,12 +31,13 @@ help: ## this list
 demo: setup-demo ## buyers walk through an unmodified shop, half a minute after set-up; SERVE=1 keeps it open
 	@$(BIN)/otel-revenue demo $(if $(SERVE),--serve) $(DEMO_ARGS)
 
-test: setup stripe-cli stripe-versions browser prometheus clickhouse lint ## set up and run everything: lint, types, all tests; some minutes
+test: setup stripe-cli stripe-versions browser prometheus clickhouse kafka lint ## set up and run everything: lint, types, all tests; some minutes
 	@OTEL_REVENUE_TEST_STRIPE_CLI="$$(cat $(STRIPE_CLI)/path)" OTEL_REVENUE_TEST_STRIPE_TARGETS="$(STRIPE_TARGETS)" \
-		OTEL_REVENUE_TEST_PROMETHEUS="$$(cat $(PROMETHEUS)/path 2> /dev/null)" \
-		OTEL_REVENUE_TEST_OTELCOL="$$($(OTELCOL_PATH))" OTEL_REVENUE_TEST_CLICKHOUSE="$(CLICKHOUSE)" \
-		OTEL_REVENUE_TEST_BROWSER="$(BROWSER)" \
+		OTEL_REVENUE_TEST_BROWSER="$(BROWSER)" $(COLLECTOR_PARTS) \
 		$(BIN)/python -m pytest -p tests.plugins.no_skips -m "not slow" $(PYTEST_ARGS)
+
+collector-table: setup prometheus clickhouse kafka ## what each backend of the Collector does when it is killed or refused; writes docs/collector.md
+	@PYTHONPATH=tests $(COLLECTOR_PARTS) $(BIN)/python -m collector.backends $(BACKENDS)
 
 lint: setup ## ruff, mypy, import contracts, generated files
 	@$(BIN)/ruff check --quiet .
@@ -143,6 +145,15 @@ $(CLICKHOUSE)/.stamp: | $(VENV)/.stamp-dev
 	@rm -rf $(@D) && $(BIN)/pip install --quiet --no-deps --target $(@D) "chdb-core==$(CLICKHOUSE_VERSION)"
 	@touch $@
 
+.PHONY: kafka
+kafka: $(KAFKA)/.stamp
+
+$(KAFKA)/.stamp: tests/collector/kafka/pom.xml
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@if command -v mvn java > /dev/null; then \
+		mvn --quiet --batch-mode --file $< dependency:copy-dependencies -DoutputDirectory=$(@D) > /dev/null && touch $@; \
+	else echo "No Java with Maven: the tests with a Kafka broker are skipped" >&2; fi
+
 .PHONY: prometheus
 # `path` holds the folder of promtool and prometheus: $PROMTOOL's, the PATH's, or that of Debian's package, which is unpacked, not installed.
 prometheus: ## find promtool and prometheus, or fetch them from Debian: for the tests of the alerts
@@ -160,5 +171,10 @@ $(PROMETHEUS)/usr/bin/promtool:
 .PHONY: collector
 # Prints the path; version and size, or why there is none, go to the other stream.
 OTELCOL_PATH := $(BIN)/python -m tools.collector --cache $(CACHE)/collector
+# Beside it, for the tests alone, one that has the exporters for Kafka and for Prometheus' scrapes.
+OTELCOL_OLDER_PATH := $(OTELCOL_PATH) --build tests/collector/older/builder-config.yaml
+COLLECTOR_PARTS = OTEL_REVENUE_TEST_OTELCOL="$$($(OTELCOL_PATH))" OTEL_REVENUE_TEST_OTELCOL_OLDER="$$($(OTELCOL_OLDER_PATH))" \
+	OTEL_REVENUE_TEST_PROMETHEUS="$$(cat $(PROMETHEUS)/path 2> /dev/null)" OTEL_REVENUE_TEST_CLICKHOUSE="$(CLICKHOUSE)" \
+	OTEL_REVENUE_TEST_KAFKA="$(KAFKA)"
 collector: setup ## find an OpenTelemetry Collector, or build it with Go: some minutes the first time
 	@$(OTELCOL_PATH)

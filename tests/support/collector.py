@@ -22,13 +22,15 @@ CONFIG = Path(__file__).resolve().parents[2] / "collector-config"
 BASE = ("base.yaml", "allowlist.yaml")
 TOKEN = "ingest-token-of-the-tests"
 PROGRAM = "OTEL_REVENUE_TEST_OTELCOL"
+OLDER = "OTEL_REVENUE_TEST_OTELCOL_OLDER"
+"""The variables that name the program, and an older one with the parts that the first lacks (tests/collector/older)."""
 
 
-def otelcol() -> str:
+def otelcol(variable: str = PROGRAM) -> str:
     """Return the path of the program; the test is skipped, which CI takes for a failure, where there is none."""
-    program = os.environ.get(PROGRAM, "")
+    program = os.environ.get(variable, "")
     if not program:
-        pytest.skip(f"{PROGRAM} names no Collector: run `make test`, or set it to what `make collector` prints")
+        pytest.skip(f"{variable} names no Collector: run `make test`, or set it to what `make collector` prints")
     return program
 
 
@@ -37,10 +39,12 @@ def arguments(files: Sequence[str | Path]) -> list[str]:
     return [part for file in files for part in ("--config", str(CONFIG / file))]
 
 
-def ask(command: str, files: Sequence[str | Path], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def ask(
+    command: str, files: Sequence[str | Path], environ: Mapping[str, str], program: str = PROGRAM
+) -> subprocess.CompletedProcess[str]:
     """Run `validate` or `print-config` and return what it said."""
     return subprocess.run(
-        [otelcol(), command, *arguments(files)],
+        [otelcol(program), command, *arguments(files)],
         env={"PATH": os.environ.get("PATH", ""), **environ},
         capture_output=True,
         text=True,
@@ -59,12 +63,14 @@ class Collector:
         files: beside `BASE`; those of collector-config/ by their name there, others by their path.
         environ: added to its environment; REVENUE_RECORD above all.
         base: what comes before.
+        program: the variable that names it.
     """
 
     folder: Path
     files: Sequence[str | Path] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
     base: Sequence[str | Path] = BASE
+    program: str = PROGRAM
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +127,7 @@ class Collector:
         """Start, and wait until this very process is ready."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [otelcol(), *arguments([*self.base, *self.files])],
+                [otelcol(self.program), *arguments([*self.base, *self.files])],
                 env={"PATH": os.environ.get("PATH", ""), **self.variables},
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -17,11 +17,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Find or build. Exit code 2 where neither can be done."""
     parser = argparse.ArgumentParser(prog="make collector", description="Find or build an OpenTelemetry Collector.")
     parser.add_argument("--cache", type=Path, required=True, help="where what was built is kept")
+    parser.add_argument(
+        "--build", type=Path, default=None, metavar="MANIFEST", help="build this one, whatever is there"
+    )
     chosen = parser.parse_args(arguments)
-    manifest = MANIFEST.read_text(encoding="utf-8")
-    version = build.version_of(manifest)
+    manifest = chosen.build or MANIFEST
     try:
-        program = find.found(os.environ, version) or build.built(manifest, chosen.cache)
+        there = None if chosen.build else find.found(os.environ, build.version_of(manifest.read_text(encoding="utf-8")))
+        program = there or build.built(manifest, chosen.cache)
     except (find.Unusable, build.Failed) as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -35,15 +35,16 @@ def version_of(manifest: str) -> str:
     return found[1]
 
 
-def built(manifest: str, cache: Path) -> Path:
+def built(path: Path, cache: Path) -> Path:
     """
-    Return the program that *manifest* describes, built below *cache* the first time.
+    Return the program that the manifest at *path* describes, built below *cache* the first time.
 
-    Whoever comes second waits for the first. What is half built has another name.
+    Whoever comes second waits for the first. What is half built has another name. `$HERE` in a manifest is its folder.
 
     Raises:
         Failed: there is no Go and none can be had, or the build fails.
     """
+    manifest = path.read_text(encoding="utf-8")
     version = version_of(manifest)
     folder = cache / f"{version}-{hashlib.sha256(manifest.encode()).hexdigest()[:12]}"
     program = folder / PROGRAM
@@ -54,7 +55,7 @@ def built(manifest: str, cache: Path) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not program.is_file():
             sys.stderr.write(f"Building the Collector {version} (once; some minutes, and a network) ...\n")
-            _build(manifest, version, _go(cache), folder)
+            _build(manifest.replace("$HERE", str(path.resolve().parent)), version, _go(cache), folder)
     return program
 
 

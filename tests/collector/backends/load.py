@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -46,10 +47,9 @@ def traces(first: int, count: int) -> tuple[set[str], list[Request]]:
 
 def metrics(first: int, count: int) -> tuple[set[str], list[Request]]:
     """One counter that grows: its last value stands for all before it."""
-    counts = range(first, first + count)
-    return {f"count-{n}" for n in counts}, [
-        ("/v1/metrics", _counter(n + 1, [_pair("currency", "EUR")])) for n in counts
-    ]
+    counts, now = range(first, first + count), time.time_ns()
+    bodies = [_counter(n + 1, [_pair("currency", "EUR")], now + n * 1_000_000) for n in counts]
+    return {f"count-{n}" for n in counts}, [("/v1/metrics", body) for body in bodies]
 
 
 LOADS: Final[dict[str, Callable[[int, int], tuple[set[str], list[Request]]]]] = {
@@ -79,7 +79,7 @@ def poisoned() -> list[Request]:
         ("/v1/logs", _logs(record)),
         ("/v1/logs", _logs(ordinary)),
         ("/v1/traces", _trace(span)),
-        ("/v1/metrics", _counter(0, [_pair("currency", "USD"), _pair("user", CANARY)])),
+        ("/v1/metrics", _counter(0, [_pair("currency", "USD"), _pair("user", CANARY)], time.time_ns())),
     ]
 
 
@@ -120,13 +120,9 @@ def _span(number: int, attributes: list[KeyValue]) -> Span:
     )
 
 
-def _counter(value: int, attributes: list[KeyValue]) -> bytes:
-    """The counter at *value*. Prometheus takes no old samples, so the time is now."""
-    import time
-
-    point = NumberDataPoint(
-        start_time_unix_nano=_BEGAN, time_unix_nano=time.time_ns(), as_int=value, attributes=attributes
-    )
+def _counter(value: int, attributes: list[KeyValue], time_ns: int) -> bytes:
+    """The counter at *value*. Prometheus takes no old samples, and of one millisecond no second one."""
+    point = NumberDataPoint(start_time_unix_nano=_BEGAN, time_unix_nano=time_ns, as_int=value, attributes=attributes)
     cumulative = Sum(data_points=[point], is_monotonic=True, aggregation_temporality=2)  # type: ignore[arg-type]
     request = ExportMetricsServiceRequest()
     scope = request.resource_metrics.add(resource=_RESOURCE).scope_metrics.add(scope=_SCOPE)

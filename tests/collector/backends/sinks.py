@@ -3,16 +3,25 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
+import re
+import secrets
+import shutil
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from support.clickhouse_server import ClickHouse
 from support.far_end import GrpcFarEnd, acknowledged
+from support.kafka_server import Door, Kafka
 from support.ports import free_port
+from support.prometheus import Prometheus
 from support.receiver import Receiver
 
 if TYPE_CHECKING:
@@ -38,6 +47,9 @@ class Sink(Protocol):
     def up(self) -> None: ...
 
     def down(self) -> None: ...
+
+    def end(self) -> None:
+        """Leave no process behind."""
 
     def orders(self) -> list[str]:
         """Order ids of all that it took, copies included."""
@@ -75,6 +87,8 @@ class OtlpSink:
 
     def down(self) -> None:
         self.receiver.__exit__()
+
+    end = down
 
     def orders(self) -> list[str]:
         return [str(log.attributes["order_id"]) for log in self.receiver.logs if "order_id" in log.attributes]
@@ -129,6 +143,8 @@ class TracingSink:
     def down(self) -> None:
         self.far_end.__exit__()
 
+    end = down
+
     def orders(self) -> list[str]:
         return [
             pair.value.string_value
@@ -169,6 +185,8 @@ class ClickHouseSink:
     def down(self) -> None:
         self.server.kill()
 
+    end = down
+
     def orders(self) -> list[str]:
         rows = self.server.query("SELECT order_id FROM revenue.otel_events WHERE order_id IS NOT NULL")
         return [str(row["order_id"]) for row in rows]
@@ -202,6 +220,9 @@ class ArchiveSink:
             self.file.rename(self.file.with_name("before.jsonl"))
         self.file.symlink_to("/dev/full")
 
+    def end(self) -> None:
+        pass
+
     def lines(self) -> list[str]:
         """The requests, of full files too."""
         return [
@@ -216,3 +237,140 @@ class ArchiveSink:
 
     def everything(self) -> bytes:
         return "".join(self.lines()).encode()
+
+
+@dataclass
+class KafkaSink:
+    """A topic of its own on a broker that all share."""
+
+    folder: Path
+    restart: bool = False
+    _messages: tuple[bytes, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.topic = f"events-{secrets.token_hex(6)}"
+        self.there = False
+
+    @property
+    def variables(self) -> dict[str, str]:
+        address = broker().address if self.there else "127.0.0.1:9092"
+        return {
+            "REVENUE_KAFKA_BROKERS": f"[{address}]",
+            "REVENUE_KAFKA_TOPIC": self.topic,
+            "REVENUE_KAFKA_COMPRESSION": "gzip",
+        }
+
+    def up(self) -> None:
+        broker().door.open()
+        if not self.there:
+            broker().make(self.topic)
+            self.there = True
+
+    def down(self) -> None:
+        broker().door.shut()
+
+    end = down
+
+    def orders(self) -> list[str]:
+        self._messages = tuple(broker().messages(self.topic))
+        return [order for message in self._messages for order in orders_in_json(json.loads(message))]
+
+    def everything(self) -> bytes:
+        return b"".join(self._messages)
+
+
+@functools.cache
+def broker() -> Kafka:
+    """The one broker of this process: it takes long to start."""
+    folder = Path(tempfile.mkdtemp(prefix="otel-revenue-kafka-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    started = Kafka(folder).__enter__()
+    atexit.register(started.__exit__)
+    started.door.shut()
+    return started
+
+
+@dataclass
+class RemoteWriteSink:
+    """A real Prometheus. What it has is a counter: its value stands for all before it."""
+
+    folder: Path
+    restart: bool = False
+
+    def __post_init__(self) -> None:
+        self.door = Door()
+        self.server = Prometheus(self.folder)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {
+            "REVENUE_REMOTE_WRITE_ENDPOINT": f"http://127.0.0.1:{self.door.port}/api/v1/write",
+            "REVENUE_REMOTE_WRITE_HEADERS": "{}",
+        }
+
+    def up(self) -> None:
+        if not self.door.to:
+            self.server.__enter__()
+            self.door.to = self.server.port
+        self.door.open()
+
+    def down(self) -> None:
+        self.door.shut()
+
+    def end(self) -> None:
+        self.down()
+        self.server.__exit__()
+
+    def orders(self) -> list[str]:
+        values = self.server.query('revenue_orders_total{currency="EUR"}').values()
+        return [f"count-{n}" for n in range(int(max(values, default=0)))]
+
+    def everything(self) -> bytes:
+        return repr(self.server.query('{__name__=~".+"}')).encode()
+
+
+@dataclass
+class ScrapeSink:
+    """Whoever scrapes the Collector. It has nothing to be away with."""
+
+    folder: Path
+    restart: bool = False
+    port: int = field(default_factory=free_port)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {"REVENUE_PROMETHEUS_ENDPOINT": f"127.0.0.1:{self.port}"}
+
+    def up(self) -> None:
+        pass
+
+    down = end = up
+
+    def orders(self) -> list[str]:
+        values = re.findall(
+            r'^revenue_orders_total{.*currency="EUR".*} (\S+)', self.everything().decode(), re.MULTILINE
+        )
+        return [f"count-{n}" for n in range(int(float(max(values, default="0"))))]
+
+    def everything(self) -> bytes:
+        return requests.get(f"http://127.0.0.1:{self.port}/metrics", timeout=30).content
+
+
+@dataclass
+class DebugSink:
+    """The Collector's own log."""
+
+    folder: Path
+    restart: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def up(self) -> None:
+        pass
+
+    down = end = up
+
+    def orders(self) -> list[str]:
+        return re.findall(r"order_id: Str\((\S+)\)", self.everything().decode())
+
+    def everything(self) -> bytes:
+        return (self.folder.parent / "collector" / "collector.log").read_bytes()
