@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 _LOCAL: Final = r"(?:\"[^\"]+\"|[^\s@<>()\[\]\"',;:=&?/\\|]+)"
 _DOMAIN: Final = r"(?:(?:[\p{L}\p{N}_\-]+\.)*\p{L}[\p{L}\p{N}\-]*|\[[0-9A-Za-z:.]+\])"
 EMAIL: Final = rf"{_LOCAL}(?:@|＠|%(?:25){{0,3}}40){_DOMAIN}"
-_TOKEN: Final = r"[A-Za-z0-9._~+/\-]"
+_CREDENTIAL: Final = r"[A-Za-z0-9._~+/\-]"
 SECRET: Final = (
     r"(?:\b|_)(?:sk|rk|pk|ek)_(?:live|test)_[A-Za-z0-9]{4,}|\bwhsec_[A-Za-z0-9+/=_-]{4,}"
     r"|\b[a-z]{2,10}_[A-Za-z0-9_]{3,160}_secret_[A-Za-z0-9%_-]{4,}|\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?"
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}|\bxox[abeoprs]-[A-Za-z0-9-]{8,}"
-    rf"|(?i:bearer|basic)(?:\s|%20|\+)(?:{_TOKEN}{{16,}}=*|{_TOKEN}{{8,}}={{1,2}}|{_TOKEN}*[0-9]{_TOKEN}{{3,}})"
+    rf"|(?i:bearer|basic)(?:\s|%20|\+)(?:{_CREDENTIAL}{{16,}}=*|{_CREDENTIAL}{{8,}}={{1,2}}|{_CREDENTIAL}*[0-9]{_CREDENTIAL}{{3,}})"
 )
 PHONE: Final = (
     r"(?:\B\+|%2[Bb])\s?[1-9(][0-9 ().\-/]{5,40}[0-9]|\b00 ?[1-9](?:[ ().\-/]{0,2}[0-9]){8,13}\b"
@@ -69,4 +69,4 @@ def of_families(names: Iterable[str]) -> tuple[str, str]:
     """
     families = sorted({name.partition(".")[0] for name in names})
     others = "|".join(family for family in families if family != "order")
-    return r"^order\.[a-z][a-z0-9_.]{0,63}$", rf"^(?:{others})\.[a-z][a-z0-9_.]{{0,63}}$"
+    return r"^order\.[a-z][a-z0-9_.]{0,159}$", rf"^(?:{others})\.[a-z][a-z0-9_.]{{0,159}}$"
