@@ -107,11 +107,11 @@ B = "backends/otlp.yaml"
 
 FAULTS = {
     "a backend restates a list of base": (
-        {B: put(*PIPELINES, "logs/money", "exporters", value=["otlp_http/otlp"])},
-        (B, "service::pipelines::logs/money::exporters", "restates a list of base.yaml"),
+        {B: put(*PIPELINES, "logs/events", "processors", value=["filter/keep_funnel"])},
+        (B, "service::pipelines::logs/events::processors", "restates a list of base.yaml"),
     ),
     "a backend overrides a scalar of base": (
-        {B: put("processors", "memory_limiter", "limit_mib", value=64)},
+        {B: put("processors", "memory_limiter", "limit_mib", value=1024)},
         (B, "processors::memory_limiter::limit_mib", "overrides a setting of base.yaml"),
     ),
     "a backend sets a map of base to null": (
@@ -209,17 +209,18 @@ def test_a_fault_is_told_with_its_file_and_key(
     ]
 
 
-NOT_STARTING = (
+REFUSED_BY_THE_COLLECTOR = {
+    "a backend sets a map of base to null",  # as it happens: this one has no usable default
     "a forward point without a consumer",
     "a forward point that nothing feeds",
     "an exporter that no file defines",
-    "a storage that does not run",
-)
+    "a default that ends too early",
+}
 
 
-@pytest.mark.parametrize("kind", NOT_STARTING)
-def test_what_is_said_not_to_start_does_not(kind: str, tmp_path: Path) -> None:
-    """Where a finding says that the Collector does not start, its own `validate` refuses."""
+@pytest.mark.parametrize("kind", FAULTS)
+def test_the_collectors_own_validate_refuses_what_is_said_not_to_start(kind: str, tmp_path: Path) -> None:
+    """The real Collector refuses these faults and no others: the rest would be rolled out."""
     spoil, _ = FAULTS[kind]
     for name in OTLP:
         content = copy.deepcopy(dict(LAYERS[name].content))
@@ -227,7 +228,7 @@ def test_what_is_said_not_to_start_does_not(kind: str, tmp_path: Path) -> None:
         (tmp_path / Path(name).name).write_text(yaml.safe_dump(content))
     said = ask("validate", [tmp_path / Path(name).name for name in OTLP], environment(*OTLP))
 
-    assert 1 == said.returncode
+    assert (kind in REFUSED_BY_THE_COLLECTOR) == bool(said.returncode), said.stderr
 
 
 def test_each_fault_has_a_remedy() -> None:

@@ -19,9 +19,10 @@ LAYERS: Final = {
 }
 
 
-def environment(*names: str) -> dict[str, str]:
+def environment(*files: str) -> dict[str, str]:
     """Return a value for every variable that the files want, with the backend of `OTLP` as that of record."""
-    layers = [LAYERS[name] for name in names]
+    layers = [LAYERS[file] for file in files]
     wanted = {name for layer in layers for _, text in scalars(layer.content) for name in _variables.needed(text)}
-    values = dict.fromkeys(wanted.union(*(layer.required for layer in layers)), "http://backend:4318")
+    names = wanted.union(*(layer.required for layer in layers))
+    values = {name: "{}" if name.endswith("_HEADERS") else "http://backend:4318" for name in names}
     return values | {"REVENUE_RECORD": "otlp_http/otlp_record"}
