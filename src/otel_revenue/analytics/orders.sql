@@ -51,14 +51,13 @@ FROM (
 GROUP BY 1;
 
 -- name: base_named
--- Every event with the name of its order, as far as its own ids and Stripe's tell it; synthetic traffic is out.
+-- Every event with the name of its order, as far as its own ids and Stripe's tell it; synthetic traffic is out. Only who has
+-- no order_id is looked up.
 CREATE OR REPLACE TEMP MACRO named() AS TABLE
-SELECT e.*, coalesce(own(e.order_id, e.session_id, e.payment_intent_id), s.known_as, i.known_as, e.session_id,
-  e.payment_intent_id, e.order_id) AS name
-FROM event e
-LEFT JOIN session s ON s.session_id = e.session_id
-LEFT JOIN intent i ON i.payment_intent_id = e.payment_intent_id
-WHERE e.synthetic IS NOT TRUE;
+SELECT e.*, coalesce(e.own_id, s.known_as, i.known_as, e.session_id, e.payment_intent_id, e.order_id) AS name
+FROM (SELECT *, own(order_id, session_id, payment_intent_id) AS own_id FROM event WHERE synthetic IS NOT TRUE) e
+LEFT JOIN session s ON s.session_id = CASE WHEN e.own_id IS NULL THEN e.session_id END
+LEFT JOIN intent i ON i.payment_intent_id = CASE WHEN e.own_id IS NULL THEN e.payment_intent_id END;
 
 -- name: base_journey
 -- A buying attempt gets its order from the first event that knows both.
@@ -73,7 +72,7 @@ GROUP BY 1;
 CREATE OR REPLACE TEMP MACRO keyed() AS TABLE
 SELECT e.*, coalesce(e.name, j.known_as, 'journey:' || e.journey_id,
   CASE WHEN e.event_name = 'order.paid' THEN coalesce('event:' || e.event_id, 'key:' || e.key) END) AS order_key
-FROM named() e LEFT JOIN journey j ON j.journey_id = e.journey_id;
+FROM named() e LEFT JOIN journey j ON j.journey_id = CASE WHEN e.name IS NULL THEN e.journey_id END;
 
 -- name: base_paid
 -- One row per payment of the asked mode. The store has one row per (event name, event_id) already.
@@ -85,34 +84,41 @@ WHERE event_name = 'order.paid' AND livemode = getvariable('live')
   AND amount_minor IS NOT NULL AND regexp_full_match(currency, '[A-Z]{3}')
   AND time_ns >= getvariable('since_ns') AND time_ns < getvariable('until_ns');
 
+-- name: base_rank
+-- Ranks values by the time of their event; of one moment always in the same way. One number, as it is compared for each event.
+CREATE OR REPLACE TEMP MACRO rank_of(time_ns, value) AS time_ns::HUGEINT * 18446744073709551616 + hash(value);
+
 -- name: base_stages
 -- Per order the earliest time of each stage, in whole seconds: Stripe's clock has no finer ones, and a payment must not
 -- seem to come before the session of the same second. Place, country and tier are those known before the payment: taken
 -- from the payment they would be known for those who paid alone, and every country would convert at 100 %.
--- An event that says no mode belongs to its order's; an order of which nothing says one is in both views, unless it is
--- wholly of the other mode but for events that say none. A renewal carries its first order's id and is no stage of it.
+-- An event that says no mode belongs to its order's; an order of which nothing says one is in both views. A renewal carries
+-- its first order's id and is no stage of it.
 CREATE OR REPLACE TEMP TABLE stages AS
 SELECT order_key,
-  min(at_s) FILTER (WHERE here AND event_name = 'design.started') AS design_started_s,
-  min(at_s) FILTER (WHERE here AND event_name = 'design.approved') AS design_approved_s,
-  min(at_s) FILTER (WHERE here AND event_name = 'checkout.start') AS started_s,
-  min(at_s) FILTER (WHERE here AND event_name = 'checkout.session_created') AS session_s,
-  min(at_s) FILTER (WHERE here AND event_name = 'order.paid') AS paid_s,
-  max(at_s) FILTER (WHERE here AND event_name = 'order.paid') AS last_paid_s,
-  coalesce(arg_min(tier, {'t': time_ns, 'v': tier}) FILTER (WHERE here AND before), 'unknown') AS tier,
-  coalesce(arg_min(country, {'t': time_ns, 'v': country}) FILTER (WHERE here AND before), 'unknown') AS country,
-  coalesce(arg_min(surface, {'t': time_ns, 'v': surface}) FILTER (WHERE here AND before), 'unknown') AS surface,
-  coalesce(bool_and(livemode IS NULL) FILTER (WHERE here), true) AS no_mode
+  min(at_s) FILTER (WHERE event_name = 'design.started') AS design_started_s,
+  min(at_s) FILTER (WHERE event_name = 'design.approved') AS design_approved_s,
+  min(at_s) FILTER (WHERE event_name = 'checkout.start') AS started_s,
+  min(at_s) FILTER (WHERE event_name = 'checkout.session_created') AS session_s,
+  min(at_s) FILTER (WHERE event_name = 'order.paid') AS paid_s,
+  max(at_s) FILTER (WHERE event_name = 'order.paid') AS last_paid_s,
+  coalesce(arg_min(tier, rank_of(time_ns, tier)) FILTER (WHERE before), 'unknown') AS tier,
+  coalesce(arg_min(country, rank_of(time_ns, country)) FILTER (WHERE before), 'unknown') AS country,
+  coalesce(arg_min(surface, rank_of(time_ns, surface)) FILTER (WHERE before), 'unknown') AS surface,
+  bool_and(livemode IS NULL) AS no_mode
 FROM (
   SELECT order_key, event_name, time_ns, time_ns // 1000000000 AS at_s, livemode, tier, country, surface,
-    livemode IS DISTINCT FROM (NOT getvariable('live')) AS here,
     event_name NOT IN ('order.paid', 'checkout.payment_failed', 'checkout.expired') AS before
   FROM keyed()
   WHERE event_name IN ('design.started', 'design.approved', 'checkout.start', 'checkout.session_created', 'order.paid',
       'checkout.payment_failed', 'checkout.expired')
-    AND payment_kind IS DISTINCT FROM 'subscription_renewal' AND order_key IS NOT NULL)
-GROUP BY 1
-HAVING bool_or(here) AND NOT (no_mode AND bool_or(NOT here));
+    AND payment_kind IS DISTINCT FROM 'subscription_renewal' AND order_key IS NOT NULL
+    AND livemode IS DISTINCT FROM (NOT getvariable('live')))
+GROUP BY 1;
+
+-- name: base_other_mode
+-- Orders that are wholly of the other mode but for events that say none.
+DELETE FROM stages WHERE no_mode AND order_key IN (SELECT order_key FROM keyed() WHERE livemode = (NOT getvariable('live')));
 
 -- name: has_starts
 SELECT count(*) > 0 FROM stages WHERE started_s IS NOT NULL;
