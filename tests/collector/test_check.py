@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from otel_revenue.cli.collector._layers import Layer
 from otel_revenue.cli.collector._rules import faults
@@ -229,6 +231,48 @@ def test_the_collectors_own_validate_refuses_what_is_said_not_to_start(kind: str
     said = ask("validate", [tmp_path / Path(name).name for name in OTLP], environment(*OTLP))
 
     assert (kind in REFUSED_BY_THE_COLLECTOR) == bool(said.returncode), said.stderr
+
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.text(max_size=8),
+    st.sampled_from(["${env:A}", "$${", "${env:A:-${env:B}}"]),
+)
+NAMES = st.sampled_from(
+    [
+        "otlp",
+        "otlp/server",
+        "forward/money",
+        "forward/events",
+        "batch",
+        "nop",
+        "file/x",
+        "logs/a",
+        "sending_queue",
+        "storage",
+    ]
+)
+TREES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=8
+)
+SECTIONS = ("receivers", "processors", "exporters", "connectors", "extensions", "service", "other")
+FILES = st.dictionaries(
+    st.sampled_from(SECTIONS),
+    st.one_of(TREES, st.dictionaries(NAMES, TREES, max_size=3), st.fixed_dictionaries({"pipelines": TREES})),
+)
+
+
+@given(files=st.lists(FILES, max_size=3))
+@settings(max_examples=100)
+def test_whatever_stands_in_a_file_the_check_ends(files: list[Content]) -> None:
+    """No shape of YAML makes the check itself fail, or leaves a finding without a remedy."""
+    layers = [Layer(f"{number}.yaml", content) for number, content in enumerate(files)]
+
+    assert [] == [
+        fault for fault in faults([*layers, LAYERS["base.yaml"]], {}, ATTRIBUTES, SCHEMA_VERSION) if not fault.remedy
+    ]
 
 
 def test_each_fault_has_a_remedy() -> None:
