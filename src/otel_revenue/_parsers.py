@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ._store_url import SCHEMES, StoreUrl
@@ -104,6 +105,30 @@ def header(text: str) -> str:
 
 
 KEY: Final = r"[^,\[\]]{1,40}"
+
+
+def keys(text: str) -> tuple[str, ...]:
+    """Return comma-separated attribute keys, each perhaps with a `*` at its end; a key twice counts once."""
+    return sources(r"[^,*\s]{1,254}\*?|\*")(text)
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """A secret with a name, which whatever prints it prints without the secret."""
+
+    name: str
+    secret: str = field(repr=False)
+
+
+def signing_keys(text: str) -> tuple[SigningKey, ...]:
+    """Return comma-separated secrets, each as NAME:SECRET with a secret of 16 characters or more."""
+    found = []
+    for part in text.split(","):
+        name, _, secret = part.strip().partition(":")
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", name) or len(secret) < 16 or not secret.isprintable():
+            raise ValueError
+        found.append(SigningKey(name, secret))
+    return tuple(found)
 
 
 def store(text: str) -> str:

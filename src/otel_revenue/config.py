@@ -222,6 +222,56 @@ class Settings:
         shape="auto, durable or sdk",
         example="durable",
     )
+    privacy: str = setting(
+        "OTEL_REVENUE_PRIVACY",
+        default="revenue",
+        parse=shapes.one_of("revenue", "strict", "off"),
+        meaning="What becomes of personal data in spans, logs and metrics of the whole application ([privacy.md](privacy.md)): `revenue` "
+        "masks it, `strict` lets out what is known to be harmless and nothing else, `off` leaves all but our own events as they are.",
+        shape="revenue, strict or off",
+        example="strict",
+    )
+    privacy_keep: tuple[str, ...] = setting(
+        "OTEL_REVENUE_PRIVACY_KEEP",
+        default=(),
+        parse=shapes.keys,
+        meaning="Attributes that stay as they are: keys, or beginnings of keys that end in `*`. Stands above the profile, as do the three below.",
+        shape="a comma-separated list of attribute keys, a * at the end of some",
+        example="app.plan,app.flags.*",
+    )
+    privacy_drop: tuple[str, ...] = setting(
+        "OTEL_REVENUE_PRIVACY_DROP",
+        default=(),
+        parse=shapes.keys,
+        meaning="Attributes that are left out.",
+        shape="a comma-separated list of attribute keys, a * at the end of some",
+        example="url.query,app.debug.*",
+    )
+    privacy_mask: tuple[str, ...] = setting(
+        "OTEL_REVENUE_PRIVACY_MASK",
+        default=(),
+        parse=shapes.keys,
+        meaning="Attributes whose value is masked as a whole.",
+        shape="a comma-separated list of attribute keys, a * at the end of some",
+        example="app.nickname",
+    )
+    privacy_hash: tuple[str, ...] = setting(
+        "OTEL_REVENUE_PRIVACY_HASH",
+        default=(),
+        parse=shapes.keys,
+        meaning="Attributes in whose place a keyed hash leaves, so that equal values stay equal; masked where there is no key for it.",
+        shape="a comma-separated list of attribute keys, a * at the end of some",
+        example="enduser.id",
+    )
+    privacy_hash_keys: tuple[shapes.SigningKey, ...] = setting(
+        "OTEL_REVENUE_PRIVACY_HASH_KEYS",
+        default=(),
+        parse=shapes.signing_keys,
+        meaning="Keys of these hashes, the newest first: it signs, and its name stands in front of the hash. The older ones are for "
+        "`otel-revenue privacy hash`, which finds what was hashed before. A secret: keep it as one.",
+        shape="a comma-separated list of NAME:SECRET, the secret of 16 characters or more",
+        example="2026a:(32 random characters)",
+    )
     spool_max_bytes: int = setting(
         "OTEL_REVENUE_SPOOL_MAX_BYTES",
         default=256 * 1024**2,
@@ -343,8 +393,8 @@ def _take(values: dict[str, Any], problems: list[str], key: str, raw: Any, *, wh
     try:
         values[key] = info.metadata["parse"](_as_text(raw, several=isinstance(info.default, tuple)))
     except ValueError:
-        # A store's URL may hold a password, here or in what we go on with.
-        secret = key == "store"
+        # A store's URL may hold a password, here or in what we go on with; keys are secrets.
+        secret = key in ("store", "privacy_hash_keys")
         going_on = (
             "its default" if key not in values else "the file's or variable's value" if secret else _plain(values[key])
         )

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_revenue import config
+from otel_revenue._parsers import SigningKey
 from otel_revenue._store_url import StoreUrl
 from otel_revenue.config import KEYS, Settings, checked, default_folder, load
 from otel_revenue.errors import ConfigError
@@ -24,6 +25,7 @@ FLAGS = {
     "good": [("true", True), ("TRUE", True), ("1", True), ("false", False), ("0", False)],
     "bad": ["yes", "on", "2", "truthy"],
 }
+ATTRIBUTE_KEYS = {"good": [("a.b, c.*,a.b", ("a.b", "c.*")), ("*", ("*",))], "bad": ["a.*.b", "a b", ",", "**"]}
 VALUES = {
     "store": {
         "good": [("/var/lib/x", "/var/lib/x"), ("~/x", "~/x"), ("sqlite:///x.db", "sqlite:///x.db"), (":memory:", ":memory:"),
@@ -70,6 +72,15 @@ VALUES = {
     },
     "event_signal": {"good": [("logs/dup", "logs/dup"), ("LOGS", "logs"), ("spans", "spans")], "bad": ["both", "log", "metrics"]},
     "delivery": {"good": [("auto", "auto"), ("Durable", "durable"), ("sdk", "sdk")], "bad": ["otlp", "none", "memory"]},
+    "privacy": {"good": [("Strict", "strict"), ("off", "off")], "bad": ["on", "mask", "true"]},
+    "privacy_keep": ATTRIBUTE_KEYS,
+    "privacy_drop": ATTRIBUTE_KEYS,
+    "privacy_mask": ATTRIBUTE_KEYS,
+    "privacy_hash": ATTRIBUTE_KEYS,
+    "privacy_hash_keys": {
+        "good": [("new:0123456789abcdef, old:fedcba9876543210", (SigningKey("new", "0123456789abcdef"), SigningKey("old", "fedcba9876543210")))],
+        "bad": ["hunter2hunter2hunter2", "k:hunter2", ":hunter2hunter2hunter2", "a b:hunter2hunter2hunter2", "k:hunter2hunter2hunter2,"],
+    },
     "linger": {"good": SECONDS["good"], "bad": SECONDS["bad"]},
     "flush_timeout": {"good": SECONDS["good"], "bad": [*SECONDS["bad"], "61"]},
 }  # fmt: skip

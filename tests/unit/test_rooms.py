@@ -20,8 +20,8 @@ SOURCE = Path(otel_revenue.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
 DECLARED = {wire for event in EVENTS for wire in attributes_of(event)}
 LOG_API = ("opentelemetry._logs", "opentelemetry.sdk._logs")
-KNOW_THE_LOG_API = ("signals/", "runtime/plan.py", "cli/doctor.py")
-"""`signals` records; plan and doctor ask which provider the application has."""
+KNOW_THE_LOG_API = ("signals/", "redaction/logs.py", "runtime/plan.py", "cli/doctor.py")
+"""`signals` records, `redaction` masks; plan and doctor ask which provider the application has."""
 
 MAY_ASK = ("config.py", "cli/_store.py")
 """The settings read our variables; the command line asks which of them named the store, to say so."""
@@ -44,7 +44,7 @@ def imports(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", [m for m in MODULES if not name_of(m).startswith(KNOW_THE_LOG_API)], ids=name_of)
 def test_only_signals_touches_the_private_log_api(path):
     """
-    OpenTelemetry's log API is private and moves: it is touched in `signals`, and by whoever looks for the provider.
+    OpenTelemetry's log API is private and moves: it is touched in `signals`, where log records are masked, and by whoever looks for the provider.
     """
     assert [] == [name for name in imports(path) if name.startswith(LOG_API)]
 

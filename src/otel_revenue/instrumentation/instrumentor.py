@@ -11,6 +11,8 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 
 from otel_revenue import config
 from otel_revenue._guard import guard, logger
+from otel_revenue.redaction.install import Installed
+from otel_revenue.redaction.policies import redactor
 from otel_revenue.runtime import Runtime, active
 from otel_revenue.runtime.plan import make_plan
 from otel_revenue.signals.record import clean_id
@@ -36,6 +38,7 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
     _runtime: Runtime | None = None
     _hooks: hooks.Hooks | None = None
     _servers: Servers | None = None
+    _privacy: Installed | None = None
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Return nothing: which versions of stripe are supported is said by ourselves, in one line, instead of by silence."""
@@ -71,8 +74,10 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
                 self._servers.remove()
             if self._runtime is not None:
                 self._runtime.stop()
+            if self._privacy is not None:
+                self._privacy.remove()
             active.unset(self._runtime)
-            self._runtime = self._hooks = self._servers = None
+            self._runtime = self._hooks = self._servers = self._privacy = None
 
     def _install(
         self,
@@ -111,8 +116,15 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
             beside=None if lookup is None else lookup.open,
         )
         self._runtime = runtime
+        privacy = self._privacy = Installed(redactor(settings), tracer_provider, logger_provider, meter_provider)
+        privacy.find()
         active.set_(runtime)
         self._hooks = hooks.install(StripeListener(runtime, lookup), tracer=runtime.tracer)
-        self._servers = Servers(runtime.start, runtime.wind_down)
+
+        def start() -> None:
+            privacy.find()  # the application may have set its providers since
+            runtime.start()
+
+        self._servers = Servers(start, runtime.wind_down)
         self._servers.install()
-        logger.info("otel-revenue %s: %s; %s", __version__, plan.summary, support.text)
+        logger.info("otel-revenue %s: %s; %s; privacy: %s", __version__, plan.summary, support.text, settings.privacy)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_revenue.schema._table import EVENTS
@@ -21,6 +21,8 @@ from .semconv import HARMLESS, HARMLESS_PREFIXES, IDENTIFIERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from otel_revenue._parsers import SigningKey
 
 REVENUE: Final = "revenue"
 STRICT: Final = "strict"
@@ -54,17 +56,14 @@ class Action(enum.Enum):
     SQL = "sql"
 
 
-@dataclass(frozen=True)
-class HashKey:
-    """A key for hashes that stand for a value: *name* is written before the hash, so that keys can be changed; *secret* signs."""
+def digest(key: SigningKey, value: str) -> str:
+    """
+    Return what stands for *value*: equal for equal values under one key (HMAC-SHA-256, RFC 2104; its first 128 bits).
 
-    name: str
-    secret: str = field(repr=False)
-
-    def digest(self, value: str) -> str:
-        """Return what stands for *value*: equal for equal values under the same key (HMAC-SHA-256, RFC 2104; its first 128 bits)."""
-        signed = hmac.new(self.secret.encode(), value.encode("utf-8", "surrogatepass"), hashlib.sha256)
-        return f"hmac:{self.name}:{signed.hexdigest()[:32]}"
+    The key's name is in front, so that keys can be changed.
+    """
+    signed = hmac.new(key.secret.encode(), value.encode("utf-8", "surrogatepass"), hashlib.sha256)
+    return f"hmac:{key.name}:{signed.hexdigest()[:32]}"
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class Policy:
     drop: Sequence[str] = ()
     mask: Sequence[str] = ()
     hashed: Sequence[str] = ()
-    hash_keys: Sequence[HashKey] = ()
+    hash_keys: Sequence[SigningKey] = ()
 
     def judge(self, key: str) -> tuple[Action, str]:
         """Return what happens to the value under *key*, and the kind of data that the name tells, for a mask."""

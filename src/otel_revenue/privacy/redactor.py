@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import exceptions, numbers, structure
 from .keys import kind_of
-from .policy import OFF, STRICT, Action, Policy
+from .policy import OFF, STRICT, Action, Policy, digest
 from .values import TAIL, scan
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Redactor:
         if text.startswith("hmac:"):
             return text
         self._count("hashed")
-        return self._policy.hash_keys[0].digest(text) if self._policy.hash_keys else "[masked]"
+        return digest(self._policy.hash_keys[0], text) if self._policy.hash_keys else "[masked]"
 
     def _guarded(self, value: Any) -> Any:
         try:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otel_revenue._parsers import SigningKey
 from otel_revenue.privacy import redactor as module
-from otel_revenue.privacy.policy import OFF, STRICT, HashKey, Policy
+from otel_revenue.privacy.policy import OFF, STRICT, Policy, digest
 from otel_revenue.privacy.redactor import MAX_SCANNED, Redactor
 
 ADDRESS = "xanthippe@example.com"
@@ -92,7 +93,7 @@ def test_the_shop_s_rules_stand_above_the_profile() -> None:
     """Keep, drop, mask and hash apply to a key or to a beginning of keys; the longer one wins."""
     redactor, _ = _redactor(
         keep=["app.*", "app.user.email"], mask=["app.user.*"], drop=["secret.plan"], hashed=["enduser.id"],
-        hash_keys=[HashKey("2026", "a-secret-of-the-shop"), HashKey("2025", "another")],
+        hash_keys=[SigningKey("2026", "a-secret-of-the-shop"), SigningKey("2025", "another")],
     )  # fmt: skip
     attributes = {
         "app.note": ADDRESS,
@@ -107,16 +108,16 @@ def test_the_shop_s_rules_stand_above_the_profile() -> None:
         "app.note": ADDRESS,
         "app.user.nick": "[masked]",
         "app.user.email": ADDRESS,
-        "enduser.id": HashKey("2026", "a-secret-of-the-shop").digest("17"),
+        "enduser.id": digest(SigningKey("2026", "a-secret-of-the-shop"), "17"),
     } == found
 
 
 def test_a_hash_says_nothing_without_its_key() -> None:
     """Equal values have equal hashes under one key and different ones under another; the secret is not in a `repr`."""
-    old, new = HashKey("k1", "secret-one"), HashKey("k2", "secret-two")
+    old, new = SigningKey("k1", "secret-one"), SigningKey("k2", "secret-two")
 
-    assert old.digest("17") == old.digest("17") != old.digest("18")
-    assert old.digest("17")[8:] != new.digest("17")[8:]
+    assert digest(old, "17") == digest(old, "17") != digest(old, "18")
+    assert digest(old, "17")[8:] != digest(new, "17")[8:]
     assert "secret-one" not in repr(old)
 
 
