@@ -216,10 +216,13 @@ _NOWHERE: Final = Here(trace.INVALID_SPAN, _NO_IDS, None, None)
 def here(servers: ServerSpans, *, on_server: bool = False) -> Here:
     """Return where the call comes from; *on_server*: with the ids of the request's SERVER span, where there is one."""
     current = trace.get_current_span()
-    if current is trace.INVALID_SPAN and _answered.get() is None:
-        return _NOWHERE
-    ids = current_ids(current)
-    request = servers.request(ids[0], current)
+    if current is trace.INVALID_SPAN:
+        ids, request = _NO_IDS, _answered.get()
+        if request is None or request.over:
+            return _NOWHERE
+    else:
+        ids = current_ids(current)
+        request = servers.request(ids[0], current)
     server = None if request is None else request.server
     if server is not None and not server.is_recording():
         server = None
