@@ -178,6 +178,13 @@ def test_the_funnel_is_counted_by_event(sent: Prometheus) -> None:
     assert expected == of(sent, "revenue_funnel_events_total")
 
 
+def test_by_remote_write_a_counter_has_a_sample_for_each_change(sent: Prometheus) -> None:
+    """Nothing repeats a counter that stands still: what `OrdersStopped` is built for, and why scraping is better for rates."""
+    samples = of(sent, 'count_over_time(revenue_orders_total{currency="USD"}[1h])')
+
+    assert {labels(currency="USD", livemode="true"): 1} == samples
+
+
 def test_labels_are_those_that_have_few_values() -> None:
     """A label is one that the schema holds to have few values, or the mode, or the event's name; ids never are."""
     few = {key for one in EVENTS for key, info in attributes_of(one).items() if info.metric_label}
