@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_revenue.instrumentation.stripe.lookup import waiting as thin_events
-from otel_revenue.runtime.kept import READER
+from otel_revenue.runtime import kept as kept_facts
 
 from ._findings import OLD_NS, ok, skip, warn
 from ._outbox_show import beside
@@ -23,7 +23,7 @@ def folders(around: Around) -> list[Finding]:
     if around.place.folder is None:
         return []
     spool = beside(around.place, "spool", "sdk" if not around.own_sender else "otlp")
-    kept = beside(around.place, "facts", READER)
+    kept = beside(around.place, kept_facts.FOLDER, kept_facts.READER)
     thin = beside(around.place, thin_events.FOLDER, thin_events.READER)
     if spool is None or kept is None or thin is None:
         return [skip("what waits beside the ledger may not be read by this user", "run this as the application's user")]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from otel_revenue.delivery.survey import Waiting, survey
 from otel_revenue.instrumentation.stripe.lookup import waiting as thin_events
 from otel_revenue.ledger.store import ASIDE
-from otel_revenue.runtime.kept import READER
+from otel_revenue.runtime import kept as kept_facts
 from otel_revenue.signals.otlp_decode import decode_log_record
 
 from ._words import age, amounts, count, money, shown, size
@@ -76,7 +76,7 @@ def look(store: Existing, place: Place, destination: str, *, state: str | None, 
         held=int(store.stats()["payments_on_hold"]),
         due_ns=store.next_due_ns(),
         spool=beside(place, "spool", destination),
-        kept=beside(place, "facts", READER),
+        kept=beside(place, kept_facts.FOLDER, kept_facts.READER),
         thin=beside(place, thin_events.FOLDER, thin_events.READER),
         elsewhere=[name for name in store.destinations() if name != destination],
         now_ns=now_ns,

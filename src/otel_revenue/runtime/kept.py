@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from otel_revenue.delivery.spool import Spool
 
+FOLDER: Final = "facts"
 READER: Final = "ledger"
 _IN_MEMORY: Final = 10_000
 

@@ -2,44 +2,36 @@
 """
 What belongs to one operating-system process: the open store, the spools, the worker's thread.
 
-Opened when the process first needs it, never before a fork; a forked child opens its own. Where the folder cannot be
-used everything is in memory, which is said loudly, once.
+Opened when the process first needs it, never before a fork; a forked child opens its own.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from otel_revenue._guard import guard, logger, warn_once
-from otel_revenue.delivery import destinations
-from otel_revenue.delivery.sdk import Sdk
-from otel_revenue.delivery.spool import Spool
+from otel_revenue._guard import guard, warn_once
 from otel_revenue.delivery.worker import Worker
-from otel_revenue.errors import StoreBusy, StoreError, StoreFull
+from otel_revenue.errors import StoreError
 from otel_revenue.ledger.ledger import Ledger
 from otel_revenue.ledger.sqlite import SqliteStore
 from otel_revenue.ledger.store import NewRow
-from otel_revenue.signals.otlp import encode_resource, encode_scope
-from otel_revenue.version import __version__
+from otel_revenue.signals.otlp import encode_resource
 
-from .kept import READER, Kept, Note
+from .kept import FOLDER, READER, Kept, Note
+from .opening import open_destinations, open_spool, open_store
 from .patience import Patience
-from .plan import SDK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from otel_revenue._store_url import StoreUrl
     from otel_revenue.config import Settings
-    from otel_revenue.delivery.destination import Destination
+    from otel_revenue.delivery.spool import Spool
     from otel_revenue.ledger.join import Rules
     from otel_revenue.ledger.model import Facts
-    from otel_revenue.ledger.store import Store
 
     from .plan import Plan
 
@@ -53,9 +45,6 @@ _TIDY_NS: Final = 600 * _SECOND
 _GAUGES_S: Final = 1.0
 _BESIDE_S: Final = 0.2
 """What runs beside the worker may hang in somebody else's network; what it has to do is on disk."""
-SCOPE: Final = "otel_revenue"
-KEPT: Final = "facts"
-"""The folder of what the store could not take."""
 
 _inherited: list[Process] = []
 """What a forked child got from its parent: neither used nor closed, since SQLite's file locks are the parent's."""
@@ -100,14 +89,14 @@ class Process:
         self._release = release
         self._retake = retake
         resource = encode_resource(plan.resource)
-        self._destinations = _destinations(plan, resource)
+        self._destinations = open_destinations(plan, resource)
         names = [d.name for d in self._destinations]
-        self.store = _open_store(plan, names, settings.store_busy)
+        self.store = open_store(plan, names, settings.store_busy)
         self.ledger = Ledger(self.store, rules)
         self.patience = Patience()
         self._folder = folder = plan.folder if self.store.durable else None
         self._token = token = f"{self.pid}-{secrets.token_hex(4)}"
-        self._spool = _open_spool(
+        self._spool = open_spool(
             folder,
             "spool",
             token=token,
@@ -118,7 +107,7 @@ class Process:
         )
         # Facts are money: their limit is the ledger's own.
         self._kept = Kept(
-            _open_spool(folder, KEPT, token=token, readers=(READER,), max_bytes=settings.store_max_bytes, fsync=True)
+            open_spool(folder, FOLDER, token=token, readers=(READER,), max_bytes=settings.store_max_bytes, fsync=True)
         )
         self._worker = Worker(
             self.store,
@@ -182,7 +171,7 @@ class Process:
 
     def open_queue(self, name: str, reader: str) -> Spool | None:
         """Return a queue of frames beside the ledger, synced at each append; None where there is no folder."""
-        return _open_spool(
+        return open_spool(
             self._folder,
             name,
             token=self._token,
@@ -350,88 +339,3 @@ class Process:
             "oldest_s": max(0, time.time_ns() - pending.oldest_ns) // _SECOND if pending.oldest_ns else 0,
             "unconfirmed": pending.unconfirmed,
         }
-
-
-def _destinations(plan: Plan, resource: bytes) -> list[Destination]:
-    if plan.delivery == SDK:
-        from otel_revenue.signals import sdk
-
-        return [Sdk(sdk.emitter(plan.logger_provider or sdk.global_provider(), __version__))]
-    return [destinations.otlp(plan.otlp, resource, encode_scope(SCOPE, __version__), __version__)]
-
-
-def _open_database(url: StoreUrl, names: Sequence[str], busy_s: float) -> Store:
-    """
-    Begin to connect, and say what is wrong where that fails.
-
-    The store is never another one for that: once per payment would no longer hold across hosts. What it cannot take waits in
-    the folder of the spool.
-    """
-    from otel_revenue.ledger.postgres import PostgresStore
-
-    store = PostgresStore(url.secret, location=url.location, destinations=names, busy_s=busy_s)
-    with contextlib.suppress(StoreError), store.transaction():
-        pass
-    return store
-
-
-def _open_store(plan: Plan, names: Sequence[str], busy_s: float) -> Store:
-    """Open the ledger; in memory where the folder cannot be used, which is said."""
-    if plan.database is not None:
-        return _open_database(plan.database, names, busy_s)
-    path = plan.ledger
-    if path is None:
-        warn_once(
-            "store.memory", "otel-revenue: OTEL_REVENUE_STORE is :memory:. What waits is lost when the process ends."
-        )
-        return SqliteStore(None, destinations=names, busy_s=busy_s)
-    store = SqliteStore(path, destinations=names, busy_s=busy_s)
-    try:
-        with store.transaction():
-            pass
-    except (StoreBusy, StoreFull):
-        return store  # it can be opened; what it cannot take now is kept aside
-    except StoreError as error:
-        if _writable(path.parent / KEPT):
-            logger.critical(
-                "otel-revenue: the ledger %s cannot be used (%s). Payments are kept aside on disk, and joined and delivered when it "
-                "can be: mend it, or upgrade where it was written by a newer version.",
-                path,
-                error,
-            )
-            return store
-        logger.critical(
-            "otel-revenue: the folder %s cannot be used (%s). Ledger and outbox are in MEMORY: payments that wait are lost when "
-            "the process ends, and each process counts for itself. Set OTEL_REVENUE_STORE to a folder that the application "
-            "may write, in a container one on a volume.",
-            path.parent,
-            error,
-        )
-        return SqliteStore(None, destinations=names, busy_s=busy_s)
-    return store
-
-
-def _writable(folder: Path) -> bool:
-    """Whether facts can be kept aside there."""
-    probe = folder / f"probe-{os.getpid()}-{secrets.token_hex(4)}.new"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe.write_bytes(b"?")
-        probe.unlink()
-    except OSError:
-        return False
-    return True
-
-
-def _open_spool(folder: Path | None, name: str, **arguments: Any) -> Spool | None:
-    if folder is None:
-        return None
-    try:
-        return Spool(folder / name, **arguments)
-    except OSError as error:
-        logger.error(
-            "otel-revenue: %s cannot be written (%s); the outbox takes its events. Mend the folder's permissions.",
-            folder / name,
-            error.strerror,
-        )
-        return None
