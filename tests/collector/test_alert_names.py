@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -100,10 +102,29 @@ def test_the_applications_metrics_have_the_names_that_the_rules_ask_for(tmp_path
 # -- the Collector's ------------------------------------------------------------------------------------------------------------
 
 
+@dataclass
+class Told:
+    """What a Collector in every trouble says about itself, by metric its labels; and the state of each alert about it."""
+
+    labels: dict[str, set[str]]
+    alerts: dict[str, str]
+
+
+FIRST = {
+    "CollectorDropsEvents": "firing",
+    "CollectorDropsSpansOrMetrics": "firing",
+    "QueueRefuses": "firing",
+    "QueueFilling": "pending",
+    "QueueAlmostFull": "pending",
+    "BackendOfRecordRefusesMoney": "pending",
+    "ReceiverRefuses": "pending",
+}
+"""What is alerted on at once, and what waits for its time to pass."""
+
+
 @pytest.fixture(scope="module")
-def own_metrics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """What a Collector in every trouble says about itself: labels by metric."""
-    said: dict[str, set[str]] = {}
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """Drive one Collector into refusals and a full queue, and another out of memory."""
     with Receiver(status=400) as backend, GrpcFarEnd(acknowledged) as no_traces:
         environ = {
             "REVENUE_RECORD": "otlp_http/otlp_record",
@@ -118,13 +139,18 @@ def own_metrics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]
             "REVENUE_REMOTE_WRITE_HEADERS": "{}",
         }
         files = ("backends/otlp.yaml", "backends/tracing.yaml", "backends/prometheus-remote-write.yaml", "metrics.yaml")
-        with Collector(tmp_path_factory.mktemp("refused"), files, environ) as collector:
+        with (
+            Collector(tmp_path_factory.mktemp("refused"), files, environ) as collector,
+            Prometheus(tmp_path_factory.mktemp("prometheus"), watching(collector)) as prometheus,
+        ):
             trouble(collector, backend)
-            wanted = selectors("collector", "otelcol_").keys() - {
-                "otelcol_processor_memory_limiter_refused_log_records"
-            }
-            wait_for(lambda: wanted <= labels_of(collector).keys(), 45)
-            said.update(labels_of(collector))
+
+            def all_told() -> bool:
+                collector.post(logs_request([paid()]))
+                return states(prometheus) == FIRST
+
+            wait_for(all_told, 45)
+            found = Told(labels_of(collector), states(prometheus))
         with Collector(tmp_path_factory.mktemp("small"), files, {**environ, **SMALL}) as collector:
             limited = "otelcol_processor_memory_limiter_refused_log_records"
 
@@ -134,8 +160,22 @@ def own_metrics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]
                 return limited in labels_of(collector)
 
             wait_for(refused, 45)
-            said.update({name: labels for name, labels in labels_of(collector).items() if name not in said})
-    return said
+            found.labels.update({name: labels for name, labels in labels_of(collector).items() if name == limited})
+    return found
+
+
+def watching(collector: Collector) -> str:
+    """Return a configuration of Prometheus that scrapes the Collector and has the rules about it."""
+    every = {"scrape_interval": "500ms", "evaluation_interval": "500ms"}
+    target = {"job_name": "otelcol", "static_configs": [{"targets": [f"127.0.0.1:{collector.metrics}"]}]}
+    return yaml.safe_dump(
+        {"global": every, "scrape_configs": [target], "rule_files": [str(CONFIG / "alerts" / "collector.yaml")]}
+    )
+
+
+def states(prometheus: Prometheus) -> dict[str, str]:
+    """Return the state of each alert that there is."""
+    return {dict(labels)["alertname"]: dict(labels)["alertstate"] for labels in prometheus.query("ALERTS")}
 
 
 SMALL = {"REVENUE_MEMORY_LIMIT_MIB": "1", "REVENUE_MEMORY_SPIKE_MIB": "0"}
@@ -166,13 +206,16 @@ ASKED: dict[str, Any] = selectors("collector", "otelcol_")
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_the_collectors_metrics_have_the_names_that_the_rules_ask_for(
-    own_metrics: dict[str, set[str]], name: str
-) -> None:
+def test_the_collectors_metrics_have_the_names_that_the_rules_ask_for(told: Told, name: str) -> None:
     """The Collector has the metric under exactly this name, with the label that the rules group it by."""
     grouped = {"exporter"} if "_exporter_" in name else {"receiver"} if "_receiver_" in name else set()
 
-    assert (True, set()) == (name in own_metrics, (ASKED[name] | grouped) - own_metrics.get(name, set()))
+    assert (True, set()) == (name in told.labels, (ASKED[name] | grouped) - told.labels.get(name, set()))
+
+
+def test_the_alerts_see_what_happens_to_a_real_collector(told: Told) -> None:
+    """Refusals and a full queue are alerted on at once where they are loss, and after their time where they are none."""
+    assert FIRST == told.alerts
 
 
 def test_the_exporter_of_record_is_known_by_its_name() -> None:

@@ -27,15 +27,16 @@ def tool(name: str) -> str:
 
 @dataclass
 class Prometheus:
-    """A real Prometheus on a free port that takes remote writes, with its data in *folder*."""
+    """A real Prometheus on a free port that takes remote writes; its data is in *folder*, *config* is the text of its file."""
 
     folder: Path
+    config: str = "{}"
 
     def __enter__(self) -> Prometheus:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         config = self.folder / "prometheus.yml"
-        config.write_text("{}\n")
+        config.write_text(self.config)
         log = (self.folder / "prometheus.log").open("wb")
         self._process = subprocess.Popen(
             [
