@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
+    from ._stage import stage
     from .api import bind, flush, track
     from .instrumentation import RevenueInstrumentor
 
-__all__ = ["RevenueInstrumentor", "__version__", "bind", "flush", "track"]
+__all__ = ["RevenueInstrumentor", "__version__", "bind", "flush", "stage", "track"]
 
 
 def __getattr__(name: str) -> Any:
@@ -28,4 +29,8 @@ def __getattr__(name: str) -> Any:
         from . import api
 
         return getattr(api, name)
+    if name == "stage":
+        from ._stage import stage
+
+        return stage
     raise AttributeError(f"module 'otel_revenue' has no attribute {name!r}")

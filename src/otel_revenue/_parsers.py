@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ._store_url import SCHEMES, StoreUrl
 
@@ -102,6 +103,14 @@ def header(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9-]{1,64}", value):
         raise ValueError
     return value
+
+
+def records(text: str) -> tuple[dict[str, Any], ...]:
+    """Return the objects of a JSON list."""
+    found = json.loads(text or "[]")
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise ValueError
+    return tuple(found)
 
 
 KEY: Final = r"[^,\[\]]{1,40}"

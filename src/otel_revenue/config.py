@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import os
 import re
 from dataclasses import dataclass, field
@@ -21,10 +22,12 @@ from ._config_file import read
 from .errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 PREFIX: Final = "OTEL_REVENUE_"
 CONFIG_FILE: Final = "otel-revenue.yaml"
+_MAX_ENTRIES: Final = 256 * 1024
+"""Characters of a list of entries."""
 
 
 def setting(env: str, *, default: Any, parse: Callable[[str], Any], meaning: str, shape: str, example: str) -> Any:
@@ -170,6 +173,31 @@ class Settings:
         meaning="Where the SKU of a line comes from; the first source that has one wins, line by line.",
         shape="a comma-separated list of line.metadata.KEY, price.lookup_key, price.metadata.KEY, product.metadata.KEY, price.id, product.id",
         example="line.metadata.sku,price.lookup_key,price.id",
+    )
+    surface_from: tuple[str, ...] = setting(
+        "OTEL_REVENUE_SURFACE_FROM",
+        default=("explicit", "browser", "utm", "referrer", "route"),
+        parse=shapes.sources("explicit|browser|utm|referrer|route"),
+        meaning="Who may say which surface led to an order, the best source first ([funnel.md](funnel.md)): the application, the "
+        "browser's first touch, the UTM parameters or the referrer's host of a mapped route, or that route itself.",
+        shape="a comma-separated list of explicit, browser, utm, referrer, route",
+        example="explicit,browser,utm",
+    )
+    stages: tuple[dict[str, Any], ...] = setting(
+        "OTEL_REVENUE_STAGES",
+        default=(),
+        parse=shapes.records,
+        meaning="Which route is which event: a list in the file, the same as JSON in the variable ([funnel.md](funnel.md)).",
+        shape="a list of entries with route and event",
+        example='[{"route": "GET /checkout", "event": "checkout.start"}]',
+    )
+    events: tuple[dict[str, Any], ...] = setting(
+        "OTEL_REVENUE_EVENTS",
+        default=(),
+        parse=shapes.records,
+        meaning="Events of your own: a list in the file, the same as JSON in the variable ([funnel.md](funnel.md)).",
+        shape="a list of entries with name, meaning and attributes",
+        example='[{"name": "quote.requested", "meaning": "The buyer asked for a quote."}]',
     )
     metadata_injection: bool = setting(
         "OTEL_REVENUE_METADATA_INJECTION",
@@ -407,6 +435,8 @@ def _take(values: dict[str, Any], problems: list[str], key: str, raw: Any, *, wh
 def _as_text(raw: Any, *, several: bool) -> str:
     """Return a scalar, or where *several* are meant a list of them, as it would be written in a variable."""
     if several and isinstance(raw, (list, tuple)):
+        if any(isinstance(item, dict) for item in raw):
+            return _as_json(raw)
         if any(isinstance(item, str) and "," in item for item in raw):
             raise ValueError
         return ",".join(_as_text(item, several=False) for item in raw)
@@ -416,8 +446,21 @@ def _as_text(raw: Any, *, several: bool) -> str:
     return str(text) if isinstance(text, (str, bool, float)) or abs(text) < 2**63 else "a number too large"
 
 
+def _as_json(raw: Sequence[Any]) -> str:
+    """Return a list of entries as text; piece by piece, since references to references in a file may grow without bound."""
+    text = ""
+    try:
+        for piece in json.JSONEncoder(default=str, skipkeys=True).iterencode(raw):
+            text += piece
+            if len(text) > _MAX_ENTRIES:
+                raise ValueError
+    except RecursionError:
+        raise ValueError from None
+    return text
+
+
 def _plain(value: Any) -> str:
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _quoted(raw: Any) -> str:

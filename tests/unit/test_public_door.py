@@ -62,7 +62,7 @@ def test_all_is_sorted_and_exact():
         if not name.startswith("_") and getattr(value, "__module__", "").startswith("otel_revenue")
     }
 
-    assert (["RevenueInstrumentor", "__version__", "bind", "flush", "track"], [], set()) == (
+    assert (["RevenueInstrumentor", "__version__", "bind", "flush", "stage", "track"], [], set()) == (
         otel_revenue.__all__,
         [name for name in otel_revenue.__all__ if not hasattr(otel_revenue, name)],
         defined - set(otel_revenue.__all__),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_revenue.config import KEYS
+from otel_revenue.instrumentation.stages import mapped
 from otel_revenue.signals import resource as resources
 
 from ._findings import fail, ok, skip, warn
@@ -46,6 +47,7 @@ def own(around: Around) -> list[Finding]:
     changed = {name: value for name, value in vars(around.settings).items() if value != default[name]}
     shown = ", ".join(f"{name}={_shown(value)}" for name, value in changed.items())
     found = [fail(problem, _remedy(problem)) for problem in around.problems]
+    found += [fail(problem, "docs/funnel.md shows how it is written") for problem in mapped.read(around.settings)[1]]
     return [ok(f"settings: {shown or 'all at their defaults'}"), *found]
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import wrapt
 from opentelemetry import metrics, trace
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
@@ -18,13 +19,17 @@ from otel_revenue.runtime.plan import make_plan
 from otel_revenue.signals.record import clean_id
 from otel_revenue.version import __version__
 
-from .stripe import hooks, joins, order, versions
-from .stripe.listener import StripeListener
-from .stripe.lookup.parts import LookupOf
+from .stages.mapped import Mapped, mapped
+from .stripe import joins, versions
 from .web import Servers
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from otel_revenue.ledger.model import Outcome
+
+    from .stripe.hooks import Hooks
+    from .stripe.lookup.parts import LookupOf
 
 
 class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
@@ -36,8 +41,9 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
     """
 
     _runtime: Runtime | None = None
-    _hooks: hooks.Hooks | None = None
+    _hooks: Hooks | None = None
     _servers: Servers | None = None
+    _mapped: Mapped | None = None
     _privacy: Installed | None = None
 
     def instrumentation_dependencies(self) -> Collection[str]:
@@ -72,12 +78,14 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
                 self._hooks.remove()
             if self._servers is not None:
                 self._servers.remove()
+            if self._mapped is not None:
+                self._mapped.remove()
             if self._runtime is not None:
                 self._runtime.stop()
             if self._privacy is not None:
                 self._privacy.remove()
             active.unset(self._runtime)
-            self._runtime = self._hooks = self._servers = self._privacy = None
+            self._runtime = self._hooks = self._servers = self._mapped = self._privacy = None
 
     def _install(
         self,
@@ -104,12 +112,27 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
         plan = make_plan(settings, os.environ, traces, logger_provider)
         for problem in plan.problems:
             logger.warning("otel-revenue: %s", problem)
-        lookup = LookupOf(settings, clean_id, lambda: runtime) if settings.stripe_lookup else None
+        lookup = None
+        if settings.stripe_lookup:
+            from .stripe.lookup.parts import LookupOf
+
+            lookup = LookupOf(settings, clean_id, lambda: runtime)
+
+        def described(outcome: Outcome) -> tuple[str, dict[str, Any]]:
+            from .stripe import order  # as for the hooks: when there is something to describe
+
+            return order.described(outcome, settings)
+
         runtime = Runtime(
             settings,
             plan,
-            joins.rules(settings.hold, settings.enrich_hold, settings.stripe_lookup_hold if lookup else 0),
-            lambda outcome: order.described(outcome, settings),
+            joins.rules(
+                settings.hold,
+                settings.enrich_hold,
+                settings.stripe_lookup_hold if lookup else 0,
+                settings.order_id_from,
+            ),
+            described,
             tracer_provider=traces,
             meter_provider=meter_provider or metrics.get_meter_provider(),
             version=__version__,
@@ -119,7 +142,7 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
         privacy = self._privacy = Installed(redactor(settings), tracer_provider, logger_provider, meter_provider)
         privacy.find()
         active.set_(runtime)
-        self._hooks = hooks.install(StripeListener(runtime, lookup), tracer=runtime.tracer)
+        self._observe(runtime, lookup)
 
         def start() -> None:
             privacy.find()  # the application may have set its providers since
@@ -127,4 +150,18 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
 
         self._servers = Servers(start, runtime.wind_down)
         self._servers.install()
+        self._mapped = mapped(settings, runtime)
         logger.info("otel-revenue %s: %s; %s; privacy: %s", __version__, plan.summary, support.text, settings.privacy)
+
+    def _observe(self, runtime: Runtime, lookup: LookupOf | None) -> None:
+        """Hook into the stripe library when it is imported; what reads its objects is not loaded before."""
+
+        def imported(_: object) -> None:
+            with guard("stripe.import"):
+                if self._runtime is runtime:
+                    from .stripe import hooks
+                    from .stripe.listener import StripeListener
+
+                    self._hooks = hooks.install(StripeListener(runtime, lookup), tracer=runtime.tracer)
+
+        wrapt.register_post_import_hook(imported, "stripe")

@@ -176,14 +176,15 @@ class SqliteStore(SqliteFile):
     def prune(self, *, before_ns: int, max_bytes: int) -> int:
         """Remove old payments in small steps. See `Store.prune`."""
         removed = 0
+        with self.transaction() as tx, translated():
+            for kind in ORDER_KEYS:
+                tx.raw.execute(SQL["trim_orders"], {"kind": kind, "before": before_ns, "most": MOST_ORDERS})
         while removed < _PRUNED_AT_MOST:
             step = self._prune_step(before_ns, max_bytes)
             if not step:
                 break
             removed += step
         with self.transaction() as tx, translated():
-            for kind in ORDER_KEYS:
-                tx.raw.execute(SQL["trim_orders"], {"kind": kind, "before": before_ns, "most": MOST_ORDERS})
             for (seq,) in tx.raw.execute(SQL["all_rows_settled"]).fetchall():
                 if self._done_by_all(tx, seq):
                     tx.remove_row(seq)
@@ -200,10 +201,10 @@ class SqliteStore(SqliteFile):
                 return sum(tx.forget(*row[:2]) for row in old)
             excess = self._excess(tx.raw, max_bytes)
             removed = 0
-            if excess > 0 and tx.raw.execute(SQL["drop_oldest_orders"]).rowcount:  # before any payment goes
-                excess = self._excess(tx.raw, max_bytes)
             if excess <= 0:
                 return 0
+            if tx.raw.execute(SQL["drop_oldest_orders"]).rowcount:  # what was said of orders goes before any payment
+                return 1
             now = {"before": time.time_ns() + 1, "limit": _PRUNED_AT_ONCE}
             for number, twin, size in tx.raw.execute(SQL["prunable"], now).fetchall():
                 removed += tx.forget(number, twin)

@@ -22,16 +22,17 @@ from otel_revenue.signals.otlp import encode_resource
 
 from .kept import FOLDER, READER, Kept, Note
 from .opening import open_destinations, open_spool, open_store
+from .orders import Orders
 from .patience import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from otel_revenue.config import Settings
     from otel_revenue.delivery.spool import Spool
     from otel_revenue.ledger.join import Rules
-    from otel_revenue.ledger.model import Facts
+    from otel_revenue.ledger.model import Facts, Labels
 
     from .plan import Plan
 
@@ -109,11 +110,16 @@ class Process:
         self._kept = Kept(
             open_spool(folder, FOLDER, token=token, readers=(READER,), max_bytes=settings.store_max_bytes, fsync=True)
         )
+        self._orders = Orders(
+            open_spool(
+                folder, "orders", token=token, readers=(READER,), max_bytes=settings.spool_max_bytes, fsync=False
+            )
+        )
         self._worker = Worker(
             self.store,
             self._spool,
             self._destinations,
-            ticks=(self._join_kept, self._release_due, self._tidy),
+            ticks=(self._join_orders, self._join_kept, self._release_due, self._tidy),
             linger_s=settings.linger,
             # Longer than one request takes, or two processes send the same row; no longer, since a row that a dead
             # process held waits that long. Halving a refused batch may outlast it: doubled then, and deduped by id.
@@ -148,6 +154,11 @@ class Process:
             except StoreError:
                 self._kept.event(row)
         if not self._running or not self._worker.is_awake():  # asked here: as a rule it is
+            self.wake()
+
+    def remember(self, values: Mapping[str, Any], labels: Labels) -> None:
+        """Put what was said of an order on its way into the ledger; the worker writes it there."""
+        if self._orders.keep(values, labels) and (not self._running or not self._worker.is_awake()):
             self.wake()
 
     def keep(self, facts: Facts) -> None:
@@ -213,6 +224,7 @@ class Process:
             with guard("beside.stop"):
                 self.beside.stop(min(timeout_s, _BESIDE_S))
         self._kept.close()
+        self._orders.close()
         if self._spool is not None:
             self._spool.close()
         self.store.close()
@@ -230,6 +242,7 @@ class Process:
     def abandon(self) -> None:
         """In a forked child: let go of the parent's files without touching its locks."""
         self._kept.abandon()
+        self._orders.abandon()
         if self.beside is not None:
             self.beside.abandon()
         if self._spool is not None:
@@ -246,6 +259,9 @@ class Process:
         return known
 
     # -- from the worker's thread -------------------------------------------------------------------------------------
+
+    def _join_orders(self, now_ns: int) -> int | None:
+        return None if self._orders.pass_on(self.store, now_ns) else now_ns + _SECOND
 
     def _join_kept(self, now_ns: int) -> int | None:
         done = self._kept.pass_on(self._join, self._write, self._add)

@@ -20,10 +20,12 @@ from opentelemetry import trace
 from otel_revenue._guard import guard
 from otel_revenue.errors import SchemaError, StoreError
 from otel_revenue.ledger.model import Payment, merge_labels
+from otel_revenue.ledger.store import ORDER_KEYS
 from otel_revenue.signals import bound, record, spans
 from otel_revenue.signals.metrics import Instruments
 
-from . import event_ids
+from . import event_ids, orders
+from .surfaces import Few
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     Recorded = list[tuple[Outcome, str, dict[str, Any]]]
 
 SCOPE: Final = "otel_revenue"
+_TOLD_BY_BROWSERS: Final = ("order_id", "journey_id", "surface", "surface_source")
+"""What of a browser's word follows an order: anybody can say it of any order."""
 
 
 class Runtime:
@@ -79,6 +83,7 @@ class Runtime:
         self._tracer_provider = tracer_provider
         self.tracer = tracer_provider.get_tracer(SCOPE, version)
         self.servers = spans.ServerSpans()
+        self.surfaces = Few()
         self._watching = False
         self._watch()
         self.instruments = Instruments(meter_provider.get_meter(SCOPE, version), self._gauges)
@@ -264,7 +269,11 @@ class Runtime:
         now_ns = time.time_ns()
         time_ns = now_ns if at_ns is None else at_ns
         values = {**attributes, "telemetry.source": "browser"}
-        self._written(name, values, event_id or event_ids.new(), None, time_ns, now_ns, ids)
+        if isinstance(values.get("surface"), str):
+            values["surface"] = self.surfaces.kept(values["surface"])
+            values["surface_source"] = orders.BROWSER
+        clean = self._written(name, values, event_id or event_ids.new(), None, time_ns, now_ns, ids)
+        self._remember({key: clean[key] for key in _TOLD_BY_BROWSERS if key in clean}, orders.BROWSER)
 
     def show_context(self, attributes: Mapping[str, Any]) -> None:
         """Put the order context on the request's SERVER span."""
@@ -272,11 +281,29 @@ class Runtime:
         if server is not None:
             spans.set_context(server, self._masked(attributes))
 
-    def bind(self, values: Mapping[str, Any]) -> bound.Binding:
-        """Keep what the application knows about the order of the current request."""
+    def bind(self, values: Mapping[str, Any], *, remember: bool = True) -> bound.Binding:
+        """
+        Keep what is known about the order of the current request, on its SERVER span and for what it records from now on.
+
+        *remember*: for the order's payment too, whichever request brings it, by `order_id` or `journey_id`.
+        """
         clean = self._masked(values)
+        if "surface" in clean:
+            clean.setdefault("surface_source", orders.EXPLICIT)
         self.show_context(clean)
-        return bound.bind(self.servers, {name: clean[name] for name in bound.NAMES if name in clean})
+        known: dict[str, Any] = {name: clean[name] for name in bound.NAMES if name in clean}
+        if remember:
+            self._remember(known, orders.BIND)
+        return bound.bind(self.servers, known)
+
+    def _remember(self, clean: Mapping[str, Any], told_by: str) -> None:
+        if not clean.keys().isdisjoint(ORDER_KEYS):
+            labels = orders.labels_of(clean, self.settings.surface_from, time.time_ns(), told_by=told_by)
+            self._open().remember(clean, labels)
+
+    def labels_of(self, known: Mapping[str, Any]) -> Labels:
+        """Return what is bound to the request that creates a payment as candidates of that payment."""
+        return orders.labels_of(known, self.settings.surface_from, time.time_ns(), creating=True)
 
     def clean_text(self, text: str) -> str | None:
         """Return text of Stripe's as it may be stored, None where it looks like personal data and nothing else is left of it."""

@@ -8,6 +8,7 @@ The events: the source of truth for what may leave the application.
 
 from __future__ import annotations
 
+import uuid
 from typing import ClassVar, Final
 
 from .fields import Kind, RevenueEvent, Sensitivity, attribute
@@ -25,7 +26,7 @@ class CommonEvent(RevenueEvent):
         "Identifies the fact, not the delivery: dedupe by event name and this. For payments a UUIDv5 of the canonical "
         "Stripe id, so that two hosts without a shared store produce the same.",
         _T, Kind.CODE, example="6f1c2a35-58f5-5a9c-9d58-6f6e0c1f0d53", pattern="[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
-        required=True)  # fmt: skip
+        required=True, default=lambda: str(uuid.uuid4()))  # fmt: skip
     schema_version: str = attribute(
         "Version of this schema.",
         _T,
@@ -33,6 +34,7 @@ class CommonEvent(RevenueEvent):
         example=SCHEMA_VERSION,
         pattern=r"[0-9]{1,3}\.[0-9]{1,3}",
         required=True,
+        default=lambda: SCHEMA_VERSION,
     )
     order_id: str | None = attribute(
         "The shop's id of the order, from the first configured source that has one. A renewal may carry its subscription's "

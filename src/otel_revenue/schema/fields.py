@@ -12,6 +12,8 @@ from . import lint
 from .kinds import TYPES, AttributeInfo, Kind, Sensitivity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydantic.fields import FieldInfo
 
 __all__ = ["AttributeInfo", "Kind", "RevenueEvent", "Sensitivity", "attribute", "attributes_of"]
@@ -29,6 +31,7 @@ def attribute(
     metric_label: bool = False,
     required: bool = False,
     browser: bool = False,
+    default: Callable[[], Any] | None = None,
 ) -> Any:
     """
     Declare one attribute of an event.
@@ -44,6 +47,7 @@ def attribute(
         metric_label: few values, so it may label a counter.
         required: an event without it is not recorded.
         browser: a visitor's browser may say it, where it may send the event at all. Whoever says it may be lying.
+        default: what makes the value of an object that is not given one.
     """
     info = AttributeInfo(
         meaning=meaning,
@@ -57,9 +61,8 @@ def attribute(
         required=required,
         browser=browser,
     )
-    field = Field(
-        ... if required else None, description=meaning, examples=[example], alias=wire or None, **_bounds(kind, pattern)
-    )
+    start: dict[str, Any] = {"default_factory": default} if default else {"default": ... if required else None}
+    field = Field(**start, description=meaning, examples=[example], alias=wire or None, **_bounds(kind, pattern))
     field.metadata.append(info)
     return field
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-NAMES: Final = ("order_id", "tier", "country", "surface", "journey_id", "subtotal_minor", "currency")
+NAMES: Final = ("order_id", "tier", "country", "surface", "surface_source", "journey_id", "subtotal_minor", "currency")
 
 Owner = Request | int | None
 """Whose a binding is: of a request, of a trace (its id), of a `with` block, or nobody's."""
@@ -98,7 +98,7 @@ def checked(values: Mapping[str, Any]) -> dict[str, Any]:
             f"bind: {error.reason}: give integers in minor units and a currency of three letters"
         ) from None
     if "subtotal" in values:
-        result["subtotal_minor"] = _minor(values["subtotal"], result.get("currency"))
+        result["subtotal_minor"] = minor_units(values["subtotal"], result.get("currency"))
     if "subtotal_minor" in result and "currency" not in result:
         raise SchemaError("bind: an amount needs its currency, for example currency='EUR'")
     for name, value in values.items():
@@ -112,7 +112,13 @@ def checked(values: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _minor(value: object, currency: str | None) -> int:
+def minor_units(value: object, currency: str | None) -> int:
+    """
+    Return an exact amount in major units as an integer in Stripe's minor unit of *currency*.
+
+    Raises:
+        SchemaError: no exact amount, none of that currency, or no currency.
+    """
     if isinstance(value, (bool, float)) or not isinstance(value, (int, str, Decimal)):
         raise SchemaError(
             "bind: subtotal must be an int, a Decimal or text: a float is not exact; or give subtotal_minor"

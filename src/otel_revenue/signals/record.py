@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_revenue.errors import SchemaError
-from otel_revenue.schema._table import EVENTS, REQUIRED, SCHEMA_VERSION
+from otel_revenue.schema._table import EVENTS, REQUIRED, SCHEMA_VERSION, STAGES
 from otel_revenue.schema.money import EXPONENTS, to_number
 
 from . import otlp
@@ -20,9 +20,11 @@ from .rules import clean_id, rule
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from otel_revenue.schema.kinds import AttributeInfo
+
     from .rules import Rule
 
-__all__ = ["clean_id", "context", "encode", "prepare"]
+__all__ = ["clean_id", "context", "declare", "encode", "prepare", "recordable"]
 
 _RULES: Final[dict[str, dict[str, Rule]]] = {
     name: {key: rule(key, kind, pattern) for key, (kind, pattern) in fields.items() if key != "schema_version"}
@@ -36,11 +38,26 @@ _COMMON: Final = {
 _DERIVED: Final = {key: otlp.encoder(key, EVENTS["order.paid"][key][0]) for key in ("skus_cut", "subtotal")}
 _ENDS: Final = {name: otlp.record_end(name) for name in EVENTS}
 _NEEDED: Final = {name: tuple(key for key in keys if key != "schema_version") for name, keys in REQUIRED.items()}
+_own: dict[str, dict[str, tuple[str, str]]] = {}
 _SOURCE: Final = "server"
 _VERSION_BYTES: Final = otlp.encoder("schema_version", "code")(SCHEMA_VERSION)
 _SOURCE_BYTES: Final = otlp.encoder("telemetry.source", "code")(_SOURCE)
 _event_id_bytes: Final = otlp.encoder("event_id", "code")
 _elapsed_bytes: Final = otlp.encoder("elapsed_ms", "count")
+
+
+def declare(name: str, attributes: Mapping[str, AttributeInfo]) -> None:
+    """Let events of the application's own through: *attributes* by wire name, those of every event among them."""
+    kinds = {wire: (info.kind.value, info.pattern) for wire, info in attributes.items()}
+    _NEEDED[name] = tuple(wire for wire, info in attributes.items() if info.required and wire != "schema_version")
+    _ENDS[name] = otlp.record_end(name)
+    _own[name] = kinds
+    _RULES[name] = {wire: rule(wire, *kind) for wire, kind in kinds.items() if wire != "schema_version"}
+
+
+def recordable() -> dict[str, dict[str, tuple[str, str]]]:
+    """Return the events that an application may record itself, with kind and pattern of their attributes."""
+    return {**{name: EVENTS[name] for name in STAGES}, **_own}
 
 
 def prepare(

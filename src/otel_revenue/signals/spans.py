@@ -34,6 +34,7 @@ ORDER_CONTEXT: Final = (
     "currency",
     "country",
     "surface",
+    "surface_source",
     "journey_id",
     "livemode",
 )
@@ -130,6 +131,7 @@ class ServerSpans(SpanProcessor):
                 return request  # the framework is not instrumented: Stripe's call, say, begins a trace of its own
             if request.server is None:
                 request.server = span
+                set_context(span, request.bound)  # known from the request itself, before its span began
         if request is None or request.server is not span:
             request = Request(span.start_time or 0, span)
         context = span.get_span_context()

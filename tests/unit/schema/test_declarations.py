@@ -189,7 +189,8 @@ def test_a_disagreement_is_seen():
 
 
 COMMON = """
-    event_id schema_version order_id journey_id tier subtotal subtotal_minor currency country surface surface_source livemode elapsed_ms synthetic replayed
+    event_id schema_version order_id journey_id tier subtotal subtotal_minor currency country surface surface_source
+    livemode elapsed_ms synthetic replayed
 """.split()
 PAID = """
     amount amount_minor amount_status item_count skus skus_cut discount discount_minor tax tax_minor shipping shipping_minor

@@ -14,7 +14,9 @@ LOOKED_UP: Final = "looked_up"
 """Label that says: the line items were asked for, and there will be none."""
 
 
-def rules(hold_s: float, enrich_hold_s: float, lookup_hold_s: float = 0.0) -> Rules:
+def rules(
+    hold_s: float, enrich_hold_s: float, lookup_hold_s: float = 0.0, order_id_from: tuple[str, ...] = ("bind",)
+) -> Rules:
     """
     Return the rules for Stripe's objects: `cs` Checkout Sessions, `pi` PaymentIntents, `ch` charges, `in` invoices.
 
@@ -25,6 +27,7 @@ def rules(hold_s: float, enrich_hold_s: float, lookup_hold_s: float = 0.0) -> Ru
         hold_s: how long an uncertain payment waits, in seconds.
         enrich_hold_s: how long a certain but poor one waits, in seconds.
         lookup_hold_s: how long one that could be recorded waits for its line items, in seconds; 0 where nobody asks for them.
+        order_id_from: where the order's id comes from; the first source that has one wins.
     """
     return Rules(
         canonical=("in", "pi", "ch", "cs"),
@@ -36,4 +39,5 @@ def rules(hold_s: float, enrich_hold_s: float, lookup_hold_s: float = 0.0) -> Ru
         wanted=("item_count", LOOKED_UP),
         wanted_of="cs",
         wanted_ns=int(lookup_hold_s * _SECOND),
+        known_by=(("order_id", order_id_from), ("journey_id", ("bind", "browser"))),
     )

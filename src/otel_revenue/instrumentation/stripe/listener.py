@@ -170,19 +170,9 @@ class StripeListener:
         return self._runtime.clean_text(text)
 
     def _bound_labels(self) -> Labels:
-        labels: Labels = {}
         with guard("stripe.bound"):
-            self._put_bound(labels, bound.current(self._runtime.servers))
-        return labels
-
-    def _put_bound(self, labels: Labels, values: Mapping[str, Any]) -> None:
-        for name in ("order_id", "tier", "surface", "journey_id"):
-            if name in values and (text := self._clean(values[name])):
-                labels[name] = {"bind": [0, text]}
-        if len(str(values.get("country", ""))) == 2:
-            labels["country"] = {"bind": [0, str(values["country"]).upper()]}
-        if "subtotal_minor" in values:
-            labels["subtotal_minor"] = {"bind": [0, [values["subtotal_minor"], values["currency"]]]}
+            return self._runtime.labels_of(bound.current(self._runtime.servers))
+        return {}
 
 
 _PATHS: Final = ("/v1/checkout/sessions", "/v1/payment_intents", "/v1/subscriptions", "/v1/invoices", "/v1/charges")

@@ -81,6 +81,7 @@ def paid_attributes(payment: Payment, settings: Settings) -> dict[str, Any]:
     if shown and shown[1] != payment.currency:
         attributes["presentment_currency"] = shown[1]
         put_amount(attributes, "presentment_amount", shown[0], shown[1])
+    attributes["surface_last"] = _lowest(payment.labels, "surface_last")
     attributes["payment_kind"] = _lowest(payment.labels, "kind")
     attributes["payment_method_type"] = _lowest(payment.labels, "method")
     for name, wire in _IDS.items():
@@ -127,6 +128,7 @@ def context_attributes(labels: Labels, settings: Settings, *, currency: str) -> 
             requested.append(name)
     for name in ("surface", "journey_id"):
         attributes[name] = _lowest(labels, name)
+    attributes["surface_source"] = _source(labels, "surface")
     attributes["livemode"] = _lowest(labels, "livemode")
     split = _lowest(labels, "split") or {}
     bound = _lowest(labels, "subtotal_minor")

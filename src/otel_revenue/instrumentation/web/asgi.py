@@ -15,6 +15,8 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from otel_revenue._guard import guard
+from otel_revenue.instrumentation.stages import active as mapped
+from otel_revenue.instrumentation.stages.asgi import looked_at
 from otel_revenue.runtime import active
 from otel_revenue.signals.spans import Request
 
@@ -56,7 +58,12 @@ class RevenueMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with answering(scope):
-            await self._app(scope, receive, watched(scope, send, self._start, self._flush))
+            send = watched(scope, send, self._start, self._flush)
+            stages = mapped.get()
+            if stages is not None:
+                with guard("stages.request"):
+                    send = looked_at(stages, scope, send, None)
+            await self._app(scope, receive, send)
 
 
 def _start_active() -> None:

@@ -9,17 +9,55 @@ end: a process that ends by itself flushes in `atexit`, and what a killed one le
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from otel_revenue._guard import guard
+from otel_revenue.instrumentation.stages import active as mapped
+from otel_revenue.instrumentation.stages.wsgi import looked_at
+from otel_revenue.runtime import active
 from otel_revenue.signals.spans import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .life import Life
+
+
+class RevenueMiddleware:
+    """
+    Wraps a WSGI application that is neither Flask's nor Django's.
+
+    What is bound holds for its requests, and mapped routes are met by their paths.
+
+    Args:
+        app: the application.
+    """
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self._app = app
+        self._pid = 0
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        with guard("wsgi.start"):
+            self._begin_once()
+        with Request(time.time_ns()):
+            answer = None
+            stages = mapped.get()
+            if stages is not None:
+                with guard("stages.request"):
+                    answer = looked_at(stages, environ, start_response)
+            if answer is None:
+                return self._app(environ, start_response)
+            return answer.watched(self._app(environ, answer.start_response))
+
+    def _begin_once(self) -> None:
+        runtime = active.get()
+        if runtime is not None and self._pid != os.getpid():
+            self._pid = os.getpid()
+            runtime.start()
 
 
 def at_first_request(life: Life) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
