@@ -18,6 +18,7 @@ EVERYTHING = {
     "An event on every request: requests per second, 8 connections, one uvicorn worker",
     "The same: p99 of a request over one connection, with delivery running",
     "Payment webhook until ledger and outbox are on disk (added to the app's verification of the signature)",
+    "Report and funnel over the local database",
     "Masking a record of 10 values × 60 characters, 2 % of them with personal data",
     "Import on top of the OTel SDK (CPU time, so that other work on the machine does not count)",
 }

@@ -6,13 +6,6 @@
 CREATE OR REPLACE TEMP MACRO inside(at_s) AS
   at_s >= getvariable('since_ns') // 1000000000 AND at_s < getvariable('until_ns') // 1000000000;
 
--- name: base_closed
--- The cohort, with how far each order came in order: a stage within the window of the one before.
-CREATE OR REPLACE TEMP TABLE closed AS
-SELECT *, has_session AND coalesce(paid_s - session_s BETWEEN 0 AND window_s, false) AS in_order,
-  coalesce(paid_s BETWEEN first_s AND end_s, false) AS converted
-FROM (SELECT *, coalesce(session_s - first_s BETWEEN 0 AND window_s, false) AS has_session FROM cohort);
-
 -- name: base_failed
 -- Failed attempts of the period. A renewal that fails is no buyer who was lost at the checkout.
 CREATE OR REPLACE TEMP TABLE failed AS
@@ -30,7 +23,7 @@ FROM stages;
 
 -- name: kept
 -- Closed: orders that began in the period, and of those the ones that came to the Session, and on to the payment, in order.
-SELECT count(*), count(*) FILTER (WHERE has_session), count(*) FILTER (WHERE in_order) FROM closed;
+SELECT count(*), count(*) FILTER (WHERE has_session), count(*) FILTER (WHERE in_order) FROM cohort;
 
 -- name: steps
 -- From one stage to the next: of the orders at a stage, those that reached the next one within the window, and how long it
@@ -51,9 +44,9 @@ FROM (
       CASE WHEN getvariable('has_starts') THEN started_s ELSE session_s END
     FROM stages WHERE inside(design_approved_s)
     UNION ALL
-    SELECT 'checkout.session_created', first_s, session_s FROM closed WHERE getvariable('has_starts')
+    SELECT 'checkout.session_created', first_s, session_s FROM cohort WHERE getvariable('has_starts')
     UNION ALL
-    SELECT 'order.paid', session_s, paid_s FROM closed WHERE has_session))
+    SELECT 'order.paid', session_s, paid_s FROM cohort WHERE has_session))
 GROUP BY 1;
 
 -- name: slices
@@ -63,7 +56,7 @@ SELECT CASE WHEN grouping(surface) = 0 THEN 'surface' WHEN grouping(tier) = 0 TH
   coalesce(surface, tier, country, ''), count(*), count(*) FILTER (WHERE has_session), count(*) FILTER (WHERE converted),
   count(*) FILTER (WHERE NOT young), count(*) FILTER (WHERE converted AND NOT young),
   count(*) FILTER (WHERE young AND NOT converted)
-FROM closed GROUP BY GROUPING SETS ((), (surface), (tier), (country)) ORDER BY 1, 3 DESC, 2;
+FROM cohort GROUP BY GROUPING SETS ((), (surface), (tier), (country)) ORDER BY 1, 3 DESC, 2;
 
 -- name: attempts
 -- Failed attempts, payments, failed renewals.

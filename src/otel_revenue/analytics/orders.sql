@@ -93,23 +93,24 @@ CREATE OR REPLACE TEMP MACRO rank_of(time_ns, value) AS time_ns::HUGEINT * 18446
 -- seem to come before the session of the same second. Place, country and tier are those known before the payment: taken
 -- from the payment they would be known for those who paid alone, and every country would convert at 100 %.
 -- An event that says no mode belongs to its order's; an order of which nothing says one is in both views. A renewal carries
--- its first order's id and is no stage of it.
+-- its first order's id and is no stage of it. CASE, since FILTER costs half as much again.
 CREATE OR REPLACE TEMP TABLE stages AS
 SELECT order_key,
-  min(at_s) FILTER (WHERE event_name = 'design.started') AS design_started_s,
-  min(at_s) FILTER (WHERE event_name = 'design.approved') AS design_approved_s,
-  min(at_s) FILTER (WHERE event_name = 'checkout.start') AS started_s,
-  min(at_s) FILTER (WHERE event_name = 'checkout.session_created') AS session_s,
-  min(at_s) FILTER (WHERE event_name = 'order.paid') AS paid_s,
-  max(at_s) FILTER (WHERE event_name = 'order.paid') AS last_paid_s,
-  coalesce(arg_min(tier, rank_of(time_ns, tier)) FILTER (WHERE before), 'unknown') AS tier,
-  coalesce(arg_min(country, rank_of(time_ns, country)) FILTER (WHERE before), 'unknown') AS country,
-  coalesce(arg_min(surface, rank_of(time_ns, surface)) FILTER (WHERE before), 'unknown') AS surface,
+  min(CASE WHEN event_name = 'design.started' THEN at_s END) AS design_started_s,
+  min(CASE WHEN event_name = 'design.approved' THEN at_s END) AS design_approved_s,
+  min(CASE WHEN event_name = 'checkout.start' THEN at_s END) AS started_s,
+  min(CASE WHEN event_name = 'checkout.session_created' THEN at_s END) AS session_s,
+  min(CASE WHEN event_name = 'order.paid' THEN at_s END) AS paid_s,
+  max(CASE WHEN event_name = 'order.paid' THEN at_s END) AS last_paid_s,
+  coalesce(arg_min(early_tier, rank_of(time_ns, early_tier)), 'unknown') AS tier,
+  coalesce(arg_min(early_country, rank_of(time_ns, early_country)), 'unknown') AS country,
+  coalesce(arg_min(early_surface, rank_of(time_ns, early_surface)), 'unknown') AS surface,
   bool_and(livemode IS NULL) AS no_mode
 FROM (
-  SELECT order_key, event_name, time_ns, time_ns // 1000000000 AS at_s, livemode, tier, country, surface,
-    event_name NOT IN ('order.paid', 'checkout.payment_failed', 'checkout.expired') AS before
-  FROM keyed()
+  SELECT order_key, event_name, time_ns, time_ns // 1000000000 AS at_s, livemode,
+    CASE WHEN before THEN tier END AS early_tier, CASE WHEN before THEN country END AS early_country,
+    CASE WHEN before THEN surface END AS early_surface
+  FROM (SELECT *, event_name NOT IN ('order.paid', 'checkout.payment_failed', 'checkout.expired') AS before FROM keyed())
   WHERE event_name IN ('design.started', 'design.approved', 'checkout.start', 'checkout.session_created', 'order.paid',
       'checkout.payment_failed', 'checkout.expired')
     AND payment_kind IS DISTINCT FROM 'subscription_renewal' AND order_key IS NOT NULL
@@ -124,11 +125,16 @@ DELETE FROM stages WHERE no_mode AND order_key IN (SELECT order_key FROM keyed()
 SELECT count(*) > 0 FROM stages WHERE started_s IS NOT NULL;
 
 -- name: base_cohort
--- The orders whose first stage lies in the period. First stage: checkout.start where any event of that name exists.
+-- The orders whose first stage lies in the period, with how far each came. First stage: checkout.start where any event of that
+-- name exists. In order: each stage within the window of the one before. Converted: paid within the window of the first.
 CREATE OR REPLACE TEMP TABLE cohort AS
-SELECT *, first_s + window_s AS end_s, first_s + window_s > getvariable('now_ns') // 1000000000 AS young FROM (
-  SELECT *, CASE WHEN getvariable('has_starts') THEN started_s ELSE session_s END AS first_s,
-    getvariable('window_ns') // 1000000000 AS window_s
-  FROM stages)
-WHERE first_s >= getvariable('since_ns') // 1000000000 AND first_s < getvariable('until_ns') // 1000000000;
-
+SELECT *, first_s + window_s > getvariable('now_ns') // 1000000000 AS young,
+  has_session AND coalesce(paid_s - session_s BETWEEN 0 AND window_s, false) AS in_order,
+  coalesce(paid_s - first_s BETWEEN 0 AND window_s, false) AS converted
+FROM (
+  SELECT *, coalesce(session_s - first_s BETWEEN 0 AND window_s, false) AS has_session
+  FROM (
+    SELECT *, CASE WHEN getvariable('has_starts') THEN started_s ELSE session_s END AS first_s,
+      getvariable('window_ns') // 1000000000 AS window_s
+    FROM stages)
+  WHERE first_s >= getvariable('since_ns') // 1000000000 AND first_s < getvariable('until_ns') // 1000000000);

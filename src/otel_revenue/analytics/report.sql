@@ -30,28 +30,22 @@ SELECT surface, currency, count(*), sum(amount_minor) FROM paid GROUP BY 1, 2 OR
 
 -- name: conversion
 -- Closed: of the orders that began in the period, those paid within the window.
-SELECT count(*), count(*) FILTER (WHERE paid_s BETWEEN first_s AND end_s),
-  count(*) FILTER (WHERE young AND NOT coalesce(paid_s BETWEEN first_s AND end_s, false)), count(*) FILTER (WHERE no_mode)
+SELECT count(*), count(*) FILTER (WHERE converted), count(*) FILTER (WHERE young AND NOT converted),
+  count(*) FILTER (WHERE no_mode)
 FROM cohort;
 
 -- name: conversion_by_country
-SELECT country, count(*), count(*) FILTER (WHERE paid_s BETWEEN first_s AND end_s) FROM cohort GROUP BY 1 ORDER BY 2 DESC, 1;
+SELECT country, count(*), count(*) FILTER (WHERE converted) FROM cohort GROUP BY 1 ORDER BY 2 DESC, 1;
 
 -- name: conversion_by_surface
-SELECT surface, count(*), count(*) FILTER (WHERE paid_s BETWEEN first_s AND end_s) FROM cohort GROUP BY 1 ORDER BY 2 DESC, 1;
+SELECT surface, count(*), count(*) FILTER (WHERE converted) FROM cohort GROUP BY 1 ORDER BY 2 DESC, 1;
 
 -- name: funnel
 -- Each stage with the required ones before it, in order, each within the window of the one before.
-WITH steps AS (
-  SELECT session_s - first_s AS to_session, paid_s - session_s AS to_paid,
-    coalesce(session_s - first_s BETWEEN 0 AND window_s, false) AS has_session,
-    coalesce(paid_s - session_s BETWEEN 0 AND window_s, false) AS has_paid
-  FROM cohort
-)
-SELECT count(*), count(*) FILTER (WHERE has_session), count(*) FILTER (WHERE has_session AND has_paid),
-  quantile_disc(to_session, [0.5, 0.95]) FILTER (WHERE has_session),
-  quantile_disc(to_paid, [0.5, 0.95]) FILTER (WHERE has_session AND has_paid)
-FROM steps;
+SELECT count(*), count(*) FILTER (WHERE has_session), count(*) FILTER (WHERE in_order),
+  quantile_disc(session_s - first_s, [0.5, 0.95]) FILTER (WHERE has_session),
+  quantile_disc(paid_s - session_s, [0.5, 0.95]) FILTER (WHERE in_order)
+FROM cohort;
 
 -- name: designs
 -- Optional stages, counted by design: started in the period, and of those approved within the window.
