@@ -176,6 +176,10 @@ FAULTS = {
         {"base.yaml": both(put("processors", "batch", value=None), put(*PIPELINES, "logs/server_in", "processors", value=["batch"]))},
         ("base.yaml", "service::pipelines::logs/server_in::processors", "batch stands before the queue on disk"),
     ),
+    "a backend that looks on at money": (
+        {B: put(*PIPELINES, "logs/otlp_events", "receivers", value=["forward/events", "forward/money_watch"])},
+        (B, "service::pipelines::logs/otlp_events", "only looks on at order.*, and a failure of otlp_http/otlp is answered"),
+    ),
     "a privacy processor that lets pass": (
         {"allowlist.yaml": put("processors", "transform/allow_events", "error_mode", value="ignore")},
         ("allowlist.yaml", "processors::transform/allow_events::error_mode", "ignore: a record on which a statement fails passes"),
@@ -305,6 +309,15 @@ def test_what_is_missing_is_told(
     assert [fault] == [
         (file, key, fault[2]) for file, key, what in told if (file, key) == fault[:2] and what.startswith(fault[2])
     ]
+
+
+def test_metrics_of_money_that_can_fail_are_told() -> None:
+    """Metrics that are made of payments stand behind a batch processor, or their backend's failure is the payment's answer."""
+    key = "service::pipelines::metrics/revenue"
+    unbatched = {"metrics.yaml": put(*key.split("::"), "processors", value=["delta_to_cumulative/revenue"])}
+    told = [file_and_key[:2] for file_and_key in found(*OTLP, "metrics.yaml", spoil=unbatched)]
+
+    assert [("metrics.yaml", key)] == told
 
 
 def test_asking_nobody_is_fine_while_a_queue_on_disk_has_the_money() -> None:

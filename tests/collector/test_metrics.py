@@ -15,6 +15,7 @@ from otel_revenue.schema.fields import attributes_of
 from otel_revenue.signals import otlp
 from support.collector import CONFIG, Collector
 from support.otlp_events import T0, event, logs_request, paid
+from support.ports import free_port
 from support.prometheus import Prometheus
 from support.receiver import Receiver, wait_for
 
@@ -212,3 +213,21 @@ def test_the_head_names_each_metric_and_says_what_they_are_not_for() -> None:
         re.findall(r"^#   (revenue\.\S+)\s+(\{\w+\})", text, re.MULTILINE),
         "NOT FOR THE BOOKS" in text,
     )
+
+
+def test_a_metrics_backend_that_is_away_holds_up_no_payment(tmp_path: Path) -> None:
+    """Money is answered by its backend of record alone, also when the metrics that are made of it can go nowhere any more."""
+    tiny = tmp_path / "tiny.yaml"
+    tiny.write_text("exporters: {prometheusremotewrite/metrics: {remote_write_queue: {queue_size: 1}}}\n")
+    with Receiver() as record:
+        environ = {
+            "REVENUE_RECORD": "otlp_http/otlp_record",
+            "REVENUE_OTLP_URL": record.url,
+            "REVENUE_OTLP_HEADERS": "{}",
+            "REVENUE_REMOTE_WRITE_ENDPOINT": f"http://127.0.0.1:{free_port()}/api/v1/write",
+            "REVENUE_REMOTE_WRITE_HEADERS": "{}",
+        }
+        with Collector(tmp_path / "collector", (*FILES, tiny), environ) as collector:
+            heard = [collector.post(logs_request([paid(f"o-{number}", 100)])).status_code for number in range(30)]
+
+    assert ({200}, 30) == (set(heard), len(record.named("order.paid")))

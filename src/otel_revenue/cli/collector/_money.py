@@ -58,9 +58,28 @@ def queues(whole: Whole) -> Iterator[Fault]:
                     yield from _keeps(whole, name, grave=grave)
 
 
+def watchers(whole: Whole) -> Iterator[Fault]:
+    """Find what looks on at money and can fail: it would be heard as the answer to the payment."""
+    watching = whole.behind("forward/money_watch")
+    measured = {
+        name for p in watching for name in p.exporters if name in whole.part("connectors") and _kind(name) != "forward"
+    }
+    for pipeline in [*watching, *(p for p in whole.pipelines if measured.intersection(p.receivers))]:
+        batched = any(_kind(name) == "batch" for name in pipeline.processors)
+        failing = [n for n in pipeline.exporters if _kind(n) not in ("nop", "debug") and n not in measured]
+        if failing and not batched:
+            yield Fault(
+                grave=True,
+                file=whole.file(*pipeline.key.split("::")),
+                key=pipeline.key,
+                what=f"only looks on at order.*, and a failure of {failing[0]} is answered to the payment",
+                remedy="keep events by forward/money_copies; put a batch processor first where metrics are made of them",
+            )
+
+
 def batches(whole: Whole) -> Iterator[Fault]:
-    """Find batch processors before a persistent queue: they acknowledge what is in memory alone."""
-    for pipeline in whole.pipelines:
+    """Find batch processors before a persistent queue: they acknowledge what is in memory alone. Metrics come again by themselves."""
+    for pipeline in (p for p in whole.pipelines if not p.name.startswith("metrics")):
         batch = next((name for name in pipeline.processors if _kind(name) == "batch"), None)
         kept = [name for name in _ends(whole, pipeline) if _queue(whole, name) == _DISK]
         if batch and kept:

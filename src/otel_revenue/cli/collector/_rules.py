@@ -31,6 +31,7 @@ def faults(layers: Sequence[Layer], environ: Mapping[str, str], attributes: Set[
         *_wiring.extensions(whole),
         *_money.record(whole),
         *_money.queues(whole),
+        *_money.watchers(whole),
         *_money.batches(whole),
         *_privacy.allow_list(whole, attributes, version),
         *_privacy.error_modes(whole),
