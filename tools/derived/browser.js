@@ -79,8 +79,9 @@ function random() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Where the visitor came from when this tab first saw us: words of a campaign, a host, a section; never an address. */
+/** Where the visitor came from when this tab first saw us: words of the page, of a campaign, a host, a section; never an address. */
 function firstTouch() {
+  if (options.surface) return options.surface;
   const word = (text) => (text || "").toLowerCase().replace(/[^a-z0-9._-]+/g, "-").slice(0, 40);
   const query = new URLSearchParams(location.search);
   const campaign = ["utm_source", "utm_medium", "utm_campaign"].map((key) => word(query.get(key)));
@@ -108,8 +109,9 @@ function encoded(kind, value) {
   if (kind === "flag") return [true, "true"].includes(value) ? { boolValue: true } : undefined;
   if (kind === "count") return value !== "" && Number.isSafeInteger(+value) && +value >= 0 ? { intValue: `${+value}` } : undefined;
   if (kind === "ids") {
-    const values = (Array.isArray(value) ? value : `${value}`.split(",")).slice(0, MAX_TEXT).map((item) => encoded("id", item));
-    return { arrayValue: { values: values.filter(Boolean) } };
+    const listed = Array.isArray(value) ? value : `${value}`.split(",");
+    const values = listed.slice(0, MAX_TEXT).map((item) => encoded("id", item)).filter(Boolean);
+    return values.length ? { arrayValue: { values } } : undefined;
   }
   const text = ["string", "number"].includes(typeof value) ? `${value}`.trim() : "";
   if (!text || (kind === "id" && text.length > MAX_TEXT)) return undefined; // half of an id joins nothing
@@ -139,7 +141,7 @@ const send = quietly(() => {
   post(body).then(
     quietly((settled) => {
       ids.forEach((id) => flying.delete(id));
-      if (!settled) return; // it waits for the next event, the next page, or the network
+      if (!settled || !agreed) return; // it waits for the next event, the next page, or the network
       update((kept) => ids.forEach((id) => delete kept.waiting[id]));
       send();
     }),
@@ -162,8 +164,9 @@ async function post(body) {
   try {
     const url = options.endpoint ? `${options.endpoint.replace(/\/$/, "")}/v1/logs` : new URL("v1/logs", import.meta.url);
     if (!("keepalive" in Request.prototype)) return navigator.sendBeacon(url, body);
-    const { status } = await fetch(url, { method: "POST", body, keepalive: true, credentials: "omit" });
-    return status < 500 && status !== 408 && status !== 429;
+    const answer = await fetch(url, { method: "POST", body, keepalive: true, credentials: "omit" });
+    await answer.text(); // one that is not read counts among the few requests that may outlive the page
+    return answer.status < 500 && answer.status !== 408 && answer.status !== 429;
   } catch {
     return false;
   }

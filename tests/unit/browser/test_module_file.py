@@ -29,11 +29,11 @@ def test_it_is_small():
 
 def test_the_documents_say_its_size():
     """
-    The size in docs/browser.md is that of the file, to a tenth of a kilobyte.
+    The size in docs/browser.md is that of the file, to a tenth of a kilobyte: zlib's versions differ by some bytes.
     """
     said = re.search(r"([0-9.]+) kB gzipped", (ROOT / "docs" / "browser.md").read_text(encoding="utf-8"))[1]
 
-    assert f"{len(module.serve('GET', {'accept-encoding': 'gzip'}).body) / 1000:.1f}" == said
+    assert 0.1 > abs(len(module.serve("GET", {"accept-encoding": "gzip"}).body) / 1000 - float(said))
 
 
 def test_it_depends_on_nothing_and_sets_no_cookie():
