@@ -10,11 +10,13 @@ from otel_revenue.cli.collector.check import read
 
 from .collector import BASE, CONFIG
 
+_OTHERS: Final = {"builder-config.yaml", "kustomization.yaml", "compose.yaml"}
+_OPTIONAL: Final = sorted({path.name for path in CONFIG.glob("*.yaml")} - _OTHERS - set(BASE))
 BACKENDS: Final = tuple(sorted(path.relative_to(CONFIG).as_posix() for path in (CONFIG / "backends").glob("*.yaml")))
 OTLP: Final = (*BASE, "backends/otlp.yaml")
 LAYERS: Final = {
     name: Layer(name, found.content, found.required)
-    for name in (*BASE, "browser.yaml", "metrics.yaml", *BACKENDS)
+    for name in (*BASE, *_OPTIONAL, *BACKENDS)
     for found in (read(str(CONFIG / name)),)
 }
 
