@@ -105,7 +105,7 @@ def processors(events: Events) -> dict[str, Any]:
         "transform/allow_metrics": _metrics(),
         "redaction/values": _redaction([*codes, *FREE_OF_SEARCH]),
         "redaction/open": _redaction(),
-        "transform/clip": _clip([wire for wire, info in declared.items() if info.kind is Kind.ID]),
+        "transform/clip": _clip(declared),
     }
 
 
@@ -202,16 +202,22 @@ def _metrics() -> dict[str, Any]:
     return {"error_mode": "propagate", "metric_statements": groups}
 
 
-def _clip(ids: list[str]) -> dict[str, Any]:
+def _clip(declared: Mapping[str, AttributeInfo]) -> dict[str, Any]:
     """
     Return what is done when masks are in place: earlier, a cut inside of an address would leave what no pattern knows.
 
-    An id is whole or it is not there, as in the application: half-masked ones would fall together.
+    An id is whole or it is not there, as in the application: half-masked ones would fall together. Lists are lists again.
     """
+    lists = [wire for wire, info in declared.items() if info.kind is Kind.IDS]
+    whole = [*lists, *(wire for wire, info in declared.items() if info.kind is Kind.ID)]
 
     def statements(path: str) -> list[str]:
-        masked = (f'delete_key({path}, "{key}") where IsMatch({path}["{key}"], "[*]{{4}}")' for key in ids)
-        return [*masked, f"truncate_all({path}, {LIMIT})"]
+        values = [f'{path}["{key}"]' for key in lists]
+        return [
+            *(f'delete_key({path}, "{key}") where IsMatch({path}["{key}"], "[*]{{4}}")' for key in whole),
+            *(f"set({value}, ParseJSON({value})) where IsString({value})" for value in values),
+            f"truncate_all({path}, {LIMIT})",
+        ]
 
     return {
         "error_mode": "propagate",
@@ -241,11 +247,11 @@ def _texts(path: str, keys: Iterable[str]) -> list[str]:
     return [_unless(path, key, form if key in FREE_OF_SEARCH else "IsString({})") for key in keys]
 
 
-def _rules(path: str, declared: dict[str, AttributeInfo]) -> list[str]:
+def _rules(path: str, declared: Mapping[str, AttributeInfo]) -> list[str]:
     rules = [_rule(path, info) for info in declared.values()]
-    # Bytes in a list look like text to every condition: they are made text.
+    # Lists are text until `_clip`: masks read text alone, and bytes within a list look like text to every condition.
     lists = [f'{path}["{wire}"]' for wire, info in declared.items() if info.kind is Kind.IDS]
-    return [*rules, *(f"set({value}, ParseJSON(String({value}))) where {value} != nil" for value in lists)]
+    return [*rules, *(f"set({value}, String({value})) where {value} != nil" for value in lists)]
 
 
 def _rule(path: str, info: AttributeInfo) -> str:
@@ -254,10 +260,7 @@ def _rule(path: str, info: AttributeInfo) -> str:
         return _unless(path, info.wire, f"IsString({{}}) and IsMatch({{}}, {patterns.quoted(f'^(?:{info.pattern})$')})")
     if info.kind is Kind.IDS:
         shape = f"IsMatch(String({{}}), {patterns.quoted(patterns.LIST_OF_TEXTS)})"
-        found = f"IsMatch(String({{}}), {patterns.quoted('|'.join(patterns.BLOCKED))})"
-        return _unless(
-            path, info.wire, f"IsList({{}}) and {shape} and Len(String({{}})) <= {4 * LIMIT} and not {found}"
-        )
+        return _unless(path, info.wire, f"IsList({{}}) and {shape} and Len(String({{}})) <= {4 * LIMIT}")
     return _unless(path, info.wire, _TYPES[info.kind])
 
 
@@ -283,4 +286,10 @@ def _unless(path: str, key: str, condition: str) -> str:
 
 def _redaction(ignored: Iterable[str] = ()) -> dict[str, Any]:
     keys = {"ignored_keys": list(ignored)} if ignored else {}
-    return {"allow_all_keys": True, **keys, "blocked_values": list(patterns.BLOCKED), "summary": "silent"}
+    return {
+        "allow_all_keys": True,
+        **keys,
+        "allowed_values": [patterns.PLAIN],
+        "blocked_values": list(patterns.BLOCKED),
+        "summary": "silent",
+    }
