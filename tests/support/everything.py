@@ -12,7 +12,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeL
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from .canaries import Canaries
-from .collector import Collector
+from .collector import BASE, Collector
 from .receiver import Receiver
 
 if TYPE_CHECKING:
@@ -29,11 +29,12 @@ class Everything:
     files: Sequence[str | Path] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
     canaries: Canaries = field(default_factory=Canaries)
+    base: Sequence[str | Path] = BASE
 
     def __enter__(self) -> Everything:
         self.receiver = Receiver().__enter__()
         environ = {"REVENUE_RECORD": "nop/queued", "FAR_END": self.receiver.url, **self.environ}
-        self.collector = Collector(self.folder, (FILE, *self.files), environ)
+        self.collector = Collector(self.folder, (FILE, *self.files), environ, self.base)
         self.collector.start()
         return self
 
