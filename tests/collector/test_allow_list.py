@@ -26,9 +26,9 @@ OWN = [
 ]
 
 
-def written(events: object) -> subprocess.CompletedProcess[str]:
+def written(events: object, *more: str | Path) -> subprocess.CompletedProcess[str]:
     """What the command says, with these events in the settings."""
-    command = [Path(sys.executable).with_name("otel-revenue"), "collector", "allow-list"]
+    command = [Path(sys.executable).with_name("otel-revenue"), "collector", "allow-list", *more]
     environ = {"OTEL_REVENUE_EVENTS": json.dumps(events)}
     return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
 
@@ -36,7 +36,7 @@ def written(events: object) -> subprocess.CompletedProcess[str]:
 def test_events_of_ones_own_pass_with_their_attributes(tmp_path: Path) -> None:
     """An event that the settings declare passes with what they declare for it, and no address under its keys does."""
     file = tmp_path / "allowlist.yaml"
-    file.write_text(written(OWN).stdout)
+    assert ("", "", 0) == ((answer := written(OWN, "--output", file)).stdout, answer.stderr, answer.returncode)
     canaries = Canaries()
     said = {"quote_id": "q-7", "quote_pages": 12, "undeclared": "x"}
     hostile = [pair for key in ("quote_id", "quote_pages") for pair in canaries.values(key, "own")]
