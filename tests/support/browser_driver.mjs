@@ -6,7 +6,7 @@ const [folder, executablePath] = process.argv.slice(2);
 const { chromium } = createRequire(`${folder}/package.json`)("playwright-core");
 const args = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-  "--disable-sync", "--no-pings", "--disable-domain-reliability", "--disable-blink-features=AutomationControlled",
+  "--disable-sync", "--host-resolver-rules=MAP *.example 127.0.0.1", "--no-pings", "--disable-domain-reliability", "--disable-blink-features=AutomationControlled",
 ]; // the last one: navigator.webdriver says what it says to people
 const browser = await chromium.launch({ executablePath, args });
 const AsyncFunction = (async () => {}).constructor;

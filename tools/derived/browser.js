@@ -79,16 +79,21 @@ function random() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Where the visitor came from when this tab first saw us: words of the page, of a campaign, a host, a section; never an address. */
+/** A word of a campaign or of a path, "" for what may be the id of a person or of a click; as the server has it for its own surfaces. */
+function word(text) {
+  const found = (text || "").trim().toLowerCase();
+  return found.length <= 40 && /^[a-z0-9][a-z0-9 ._/-]*$/.test(found) && !/[0-9]{6}|(?=[a-z]*[0-9])[0-9a-z]{16}/.test(found) ? found : "";
+}
+
+/** Where the visitor came from when this tab first saw us: what the page says, a campaign, another site, a section of ours; never an address. */
 function firstTouch() {
   if (options.surface) return options.surface;
-  const word = (text) => (text || "").toLowerCase().replace(/[^a-z0-9._-]+/g, "-").slice(0, 40);
   const query = new URLSearchParams(location.search);
-  const campaign = ["utm_source", "utm_medium", "utm_campaign"].map((key) => word(query.get(key)));
-  if (campaign[0]) return `utm:${campaign.filter(Boolean).join("/")}`;
-  const from = page.referrer && new URL(page.referrer).hostname;
-  if (from && from !== location.hostname) return `referrer:${word(from)}`;
-  return `route:/${word(location.pathname.split("/")[1])}`;
+  const [source, medium] = ["utm_source", "utm_medium"].map((key) => word(query.get(key)));
+  if (source) return medium ? `${source}/${medium}` : source;
+  const [from, own] = [page.referrer || location, location].map((url) => new URL(url).hostname.replace(/^www\./, ""));
+  if (from !== own && /^([a-z0-9-]+\.)+[a-z]+$/.test(from) && !/(^|\.)stripe\.com$/.test(from)) return from;
+  return `/${word(location.pathname.split("/")[1])}`;
 }
 
 // -- one event as an OTLP log record -------------------------------------------------------------------------------------
