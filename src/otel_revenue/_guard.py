@@ -61,7 +61,7 @@ def _suppressed() -> AbstractContextManager[None]:
 logger = QuietLogger(logging.getLogger("otel_revenue"), {})
 
 reraise = False
-"""Set by a fixture of the test-suite, by nothing else: a test must not pass over a hidden bug."""
+"""Set by fixtures, of this test-suite and of `testing.plugin`, by nothing else: a test must not pass over a hidden bug."""
 
 failures: Counter[str] = Counter()
 """How often each step failed since the process started; read by the metric `otel_revenue.failures`."""

@@ -14,14 +14,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_revenue.errors import StoreError
-from otel_revenue.ledger.model import Saying
-from otel_revenue.ledger.store import ORDER_KEYS
+from otel_revenue.ledger.keys import ORDER_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from otel_revenue.delivery.spool import Spool
-    from otel_revenue.ledger.model import Labels
+    from otel_revenue.ledger.model import Labels, Saying
     from otel_revenue.ledger.store import Store
 
 READER: Final = "ledger"
@@ -89,6 +88,8 @@ class Orders:
 
     def keep(self, values: Mapping[str, Any], labels: Labels) -> bool:
         """Keep what was said of the order that *values* name; returns whether there was something new to keep."""
+        from otel_revenue.ledger.model import Saying  # not before somebody says something
+
         said = tuple((name, value) for name, value in values.items() if name not in ORDER_KEYS)
         kept = False
         for kind in ORDER_KEYS:
@@ -146,6 +147,8 @@ class Orders:
 
 
 def _read(frame: bytes) -> Saying | None:
+    from otel_revenue.ledger.model import Saying
+
     try:
         kind, key, labels = json.loads(frame)
         return Saying(str(kind), str(key), dict(labels))

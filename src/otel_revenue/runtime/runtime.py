@@ -19,8 +19,7 @@ from opentelemetry import trace
 
 from otel_revenue._guard import guard
 from otel_revenue.errors import SchemaError, StoreError
-from otel_revenue.ledger.model import Payment, merge_labels
-from otel_revenue.ledger.store import ORDER_KEYS
+from otel_revenue.ledger.keys import ORDER_KEYS
 from otel_revenue.signals import bound, record, spans
 from otel_revenue.signals.metrics import Instruments
 
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from otel_revenue.config import Settings
     from otel_revenue.ledger.join import Rules
     from otel_revenue.ledger.ledger import Taken
-    from otel_revenue.ledger.model import Facts, Labels, Outcome
+    from otel_revenue.ledger.model import Facts, Labels, Outcome, Payment
     from otel_revenue.ledger.store import NewRow
 
     from .plan import Plan
@@ -57,7 +56,7 @@ class Runtime:
     Args:
         settings: the checked settings.
         plan: how and where events go.
-        rules: how facts are joined.
+        rules: returns how facts are joined; asked when a process opens the ledger.
         describe: turns a payment or a setback into name and attributes of its event.
         tracer_provider, meter_provider: the application's.
         beside: opens what an instrumentation runs beside the worker, for each process; None for nothing.
@@ -67,7 +66,7 @@ class Runtime:
         self,
         settings: Settings,
         plan: Plan,
-        rules: Rules,
+        rules: Callable[[], Rules],
         describe: Describe,
         *,
         tracer_provider: TracerProvider,
@@ -189,7 +188,7 @@ class Runtime:
                 self._process = Process(
                     self.settings,
                     self.plan,
-                    self._rules,
+                    self._rules(),
                     release=self._release,
                     retake=self._retake,
                     beside=self._open_beside,
@@ -281,20 +280,32 @@ class Runtime:
         if server is not None:
             spans.set_context(server, self._masked(attributes))
 
-    def bind(self, values: Mapping[str, Any], *, remember: bool = True) -> bound.Binding:
+    def bind(self, values: Mapping[str, Any]) -> bound.Binding:
         """
-        Keep what is known about the order of the current request, on its SERVER span and for what it records from now on.
+        Keep what the application knows about the order of the current request: on its SERVER span, for what it records from
+        now on, and for the order's payment, whichever request brings it.
+        """
+        known = self._known(values)
+        self._remember(known, orders.BIND)
+        return bound.bind(self.servers, known)
 
-        *remember*: for the order's payment too, whichever request brings it, by `order_id` or `journey_id`.
+    def learn(self, values: Mapping[str, Any], *, remember: bool) -> None:
         """
+        Keep what the current request itself tells of its order, as *bind* does; what is bound in code precedes it.
+
+        *remember*: for the order's payment, too.
+        """
+        known = self._known(values)
+        if remember:
+            self._remember(known, orders.BIND)
+        self.servers.bind(spans.current_ids()[0], known)
+
+    def _known(self, values: Mapping[str, Any]) -> dict[str, Any]:
         clean = self._masked(values)
         if "surface" in clean:
             clean.setdefault("surface_source", orders.EXPLICIT)
         self.show_context(clean)
-        known: dict[str, Any] = {name: clean[name] for name in bound.NAMES if name in clean}
-        if remember:
-            self._remember(known, orders.BIND)
-        return bound.bind(self.servers, known)
+        return {name: clean[name] for name in bound.NAMES if name in clean}
 
     def _remember(self, clean: Mapping[str, Any], told_by: str) -> None:
         if not clean.keys().isdisjoint(ORDER_KEYS):
@@ -350,6 +361,8 @@ class Runtime:
         None. *bind* are candidates of the current request.
         """
         if bind:
+            from otel_revenue.ledger.model import merge_labels
+
             labels: Labels = {}
             merge_labels(labels, facts.labels)
             merge_labels(labels, bind)
@@ -386,6 +399,7 @@ class Runtime:
 
     def _encode(self, outcome: Outcome, now_ns: int, ids: tuple[int, int, int], recorded: Recorded) -> list[NewRow]:
         """Turn a payment or a setback into its outbox row; called inside the ledger's transaction."""
+        from otel_revenue.ledger.model import Payment
         from otel_revenue.ledger.store import NewRow
 
         name, attributes = self._describe(outcome)
@@ -406,6 +420,8 @@ class Runtime:
 
     def _after(self, taken: Taken, recorded: Recorded, *, live: bool) -> None:
         """Show what was recorded on the traces. The money is on disk by now: nothing here may undo that."""
+        from otel_revenue.ledger.model import Payment
+
         if taken.late_joins:
             self.instruments.late_joins.add(taken.late_joins)
         if taken.disagrees:

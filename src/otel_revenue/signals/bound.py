@@ -10,7 +10,7 @@ is known by its trace alone; outside a trace, too, a binding then holds inside `
 from __future__ import annotations
 
 from contextvars import ContextVar
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_revenue.errors import BadMoney, SchemaError, UnknownCurrency
@@ -127,7 +127,7 @@ def minor_units(value: object, currency: str | None) -> int:
         raise SchemaError("bind: an amount needs its currency, for example currency='EUR'")
     try:
         minor = Decimal(value).scaleb(exponent(currency))
-    except (InvalidOperation, UnknownCurrency):
+    except (ArithmeticError, UnknownCurrency):
         raise SchemaError(
             "bind: subtotal is no number, or the currency's decimals are unknown: give subtotal_minor"
         ) from None

@@ -4,7 +4,8 @@ Fixtures for pytest: in your `conftest.py`,
 
     pytest_plugins = ["otel_revenue.testing.plugin"]
 
-`fake_stripe` is a FakeStripe that runs for one test, with the stripe library pointed at it.
+`fake_stripe` is a FakeStripe that runs for one test, with the stripe library pointed at it; `strict_revenue` lets a wrong
+name or value in `track`, `bind` and `stage` raise, instead of being counted as in production.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_revenue import _guard
 from otel_revenue.testing import FakeStripe
 
 if TYPE_CHECKING:
@@ -34,3 +36,9 @@ def fake_stripe(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStripe]:
         monkeypatch.setattr(stripe, "api_key", fake.api_key)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         yield fake
+
+
+@pytest.fixture
+def strict_revenue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every failure of otel-revenue raise until the test is over: a wrong event, attribute or value in the application's own calls."""
+    monkeypatch.setattr(_guard, "reraise", True)

@@ -69,7 +69,7 @@ class Mapped:
 
     def install(self) -> None:
         """Patch what is imported, and the rest when it is."""
-        active.set_(self._stages)
+        active.set_(self._stages if self._patches else None)
         for patch in self._patches:
             patch.install()
 

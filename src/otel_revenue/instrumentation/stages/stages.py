@@ -88,7 +88,7 @@ class Stages:
             return None
         values.with_exact_money(known)
         known.update(self._surface(known, asked, begun[0][0]))
-        self.runtime.bind(known, remember=False)
+        self.runtime.learn(known, remember=False)
         return Pending(self, begun)
 
     def _surface(self, known: dict[str, Any], asked: Asked, stage: Stage) -> dict[str, str]:
@@ -122,7 +122,7 @@ class Stages:
             known = {name: value for name, value in known.items() if name not in ("surface", "surface_source")}
             known["surface_source"] = EXPLICIT
         told = {**told, **known}
-        self.runtime.bind(told)
+        self.runtime.learn(told, remember=True)
         self.runtime.record(stage.event, told, on_server=True)
 
     def missed(self, stage: Stage, status: int) -> None:
