@@ -211,3 +211,14 @@ def judged(reason: str, spoken: str = "", endpoint: str = "http://c:4318") -> Fi
 def test_what_the_receiver_says_is_told(finding: Finding, begin: str) -> None:
     """Each kind of answer has its own words, and a remedy."""
     assert (True, True) == (finding.what.startswith(begin), bool(finding.remedy))
+
+
+def test_a_collector_behind_a_proxy_is_not_asked_directly(
+    capsys: pytest.CaptureFixture[str], backend: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where requests go by a proxy, a host that cannot be reached from here is no fault."""
+    monkeypatch.setenv("http_proxy", backend.url)
+    code = cli.main(["collector", "test", "--endpoint", "http://collector.invalid:4318"])
+    out = capsys.readouterr().out
+
+    assert (0, True) == (code, "SKIP  connection: http://collector.invalid:4318/v1/logs is reached by a proxy" in out)

@@ -64,7 +64,7 @@ def endpoint(around: Around) -> list[Finding]:
     otlp = around.otlp
     found = _ports(otlp)
     where = _probe.target(otlp)
-    if where is not None and not _proxied(otlp, around.environ):
+    if where is not None and not _probe.proxied(otlp, around.environ):
         unreached = _unreached(where, otlp, around.environ)
         if unreached is not None:
             return [*found, unreached]
@@ -103,14 +103,6 @@ def _ports(otlp: OtlpSettings) -> list[Finding]:
             f"set OTEL_EXPORTER_OTLP_PROTOCOL={protocol}, or name port {port}",
         )
     ]
-
-
-def _proxied(otlp: OtlpSettings, environ: Mapping[str, str]) -> bool:
-    if otlp.protocol == GRPC:
-        return any(environ.get(name) for name in ("grpc_proxy", "https_proxy", "http_proxy"))
-    from requests.utils import get_environ_proxies, select_proxy
-
-    return bool(select_proxy(otlp.endpoint, get_environ_proxies(otlp.endpoint)))
 
 
 def _unreached(where: _probe.Target, otlp: OtlpSettings, environ: Mapping[str, str]) -> Finding | None:

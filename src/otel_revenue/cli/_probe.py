@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from otel_revenue.delivery.otlp_settings import HTTP
+from otel_revenue.delivery.otlp_settings import GRPC, HTTP
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from requests import PreparedRequest
 
     from otel_revenue.delivery.otlp_settings import OtlpSettings
@@ -46,6 +48,15 @@ def target(otlp: OtlpSettings) -> Target | None:
     if not host or (otlp.protocol != HTTP and parsed.scheme not in ("", "http", "https")):
         return None
     return Target(host, port or (80 if otlp.protocol == HTTP and otlp.insecure else 443))
+
+
+def proxied(otlp: OtlpSettings, environ: Mapping[str, str]) -> bool:
+    """Whether requests go by a proxy: then the far end need not be reached from here."""
+    if otlp.protocol == GRPC:
+        return any(environ.get(name) for name in ("grpc_proxy", "https_proxy", "http_proxy"))
+    from requests.utils import get_environ_proxies, select_proxy
+
+    return bool(select_proxy(otlp.endpoint, get_environ_proxies(otlp.endpoint)))
 
 
 def resolves(where: Target) -> bool:

@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Try it, and print each stage's answer. Exit code 1: a stage said no."""
     otlp = settings(os.environ, arguments.endpoint, grpc=arguments.grpc, token_file=arguments.token_file)
     found = []
-    for finding in stages(otlp, arguments.event, uuid.uuid4(), time.time_ns()):
+    for finding in stages(otlp, os.environ, arguments.event, uuid.uuid4(), time.time_ns()):
         found.append(finding)
         if not arguments.json:
             print("\n".join(lines("", [finding])[1:]), flush=True)
@@ -99,22 +99,25 @@ def settings(environ: Mapping[str, str], endpoint: str, *, grpc: bool, token_fil
     return dataclasses.replace(otlp, headers={**otlp.headers, "authorization": f"Bearer {token}"})
 
 
-def stages(otlp: OtlpSettings, event: str, number: uuid.UUID, now_ns: int) -> Iterator[Finding]:
+def stages(
+    otlp: OtlpSettings, environ: Mapping[str, str], event: str, number: uuid.UUID, now_ns: int
+) -> Iterator[Finding]:
     """
     Try one stage after the other; the first that fails is the last.
 
     Args:
         otlp: see `settings`.
+        environ: names a proxy, if there is one.
         event: `order.paid` or `checkout.start`.
         number: makes the test's ids.
         now_ns: the time.
     """
-    where = _probe.target(otlp)
+    where = None if _probe.proxied(otlp, environ) else _probe.target(otlp)
     trouble = _unreached(where) if where else None
     if trouble is not None:
         yield trouble
         return
-    yield ok(f"connection: {otlp.shown} answers") if where else skip(f"connection: {otlp.shown} is no host and port")
+    yield ok(f"connection: {otlp.shown} answers") if where else skip(f"connection: {otlp.shown} is reached by a proxy")
     resource = encode_resource({"service.name": "otel-revenue-collector-test"})
     sender = destinations.otlp(otlp, resource, encode_scope("otel_revenue", __version__), __version__)
     try:
