@@ -17,26 +17,15 @@ from starlette.testclient import TestClient
 from otel_revenue import bind, flush, track
 from otel_revenue.instrumentation.web.asgi import RevenueMiddleware
 from otel_revenue.testing import FakeStripe
-from support.instrumented import App
-from support.receiver import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable
 
     from opentelemetry.sdk.trace.sampling import Sampler
     from starlette.requests import Request
     from starlette.responses import Response
 
-
-@pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
-    with Receiver() as receiver:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-        app = App(receiver, tmp_path)
-        yield app
-        app.instrumentor.uninstrument()
+    from support.instrumented import App
 
 
 def _shop(app: App, sampler: Sampler | None) -> TestClient:
@@ -65,7 +54,7 @@ def _shop(app: App, sampler: Sampler | None) -> TestClient:
     @shop.get("/later/{number}")
     async def later(background: BackgroundTasks, number: int = Depends(cart)) -> None:
         async def task() -> None:
-            await asyncio.sleep(0.02)
+            await over.wait()
             track("design.approved", design_id=f"d-{number}-task")
 
         tasks.append(asyncio.create_task(task()))
@@ -73,8 +62,10 @@ def _shop(app: App, sampler: Sampler | None) -> TestClient:
 
     @shop.get("/tasks")
     async def wait() -> None:
+        over.set()
         await asyncio.gather(*tasks)
 
+    over = asyncio.Event()
     tasks: list[asyncio.Task[None]] = []
     return TestClient(shop)
 
@@ -154,6 +145,7 @@ def test_an_application_of_another_make(app: App) -> None:
     """Wrapped in `RevenueMiddleware` any ASGI application delivers before it stops, and its requests are known."""
     app.instrument(linger=60)
     sent: list[str] = []
+    request = {"type": "http", "method": "GET", "headers": []}
 
     async def shop(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -172,8 +164,8 @@ def test_an_application_of_another_make(app: App) -> None:
         questions = asyncio.Queue[dict[str, str]]()
         life = asyncio.create_task(wrapped({"type": "lifespan"}, questions.get, say))
         questions.put_nowait({"type": "lifespan.startup"})
-        await wrapped({"type": "http", "path": "a"}, questions.get, say)
-        await wrapped({"type": "http", "path": "b"}, questions.get, say)
+        await wrapped({**request, "path": "a"}, questions.get, say)
+        await wrapped({**request, "path": "b"}, questions.get, say)
         questions.put_nowait({"type": "lifespan.shutdown"})
         await life
 

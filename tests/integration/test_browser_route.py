@@ -14,25 +14,12 @@ from otel_revenue.browser import reading, service
 from otel_revenue.browser.limits import MAX_BODY
 from otel_revenue.browser.rates import ALL_PER_S
 from support.browser_posts import FROM_PAGE, Asgi, Sent, Wsgi, body, record
-from support.instrumented import App
-from support.receiver import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from support.instrumented import App
 
 PROXY = "10.0.0.3"
 UID = "0123456789abcdef0123456789abcdef"
-
-
-@pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
-    with Receiver() as receiver:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-        app = App(receiver, tmp_path)
-        yield app
-        app.instrumentor.uninstrument()
 
 
 @pytest.fixture(params=[Asgi, Wsgi])
@@ -58,7 +45,7 @@ def test_an_event_arrives(app: App, edge: Any) -> None:
     assert (at_ns, "a" * 32, "b" * 16) == (event.time_ns, event.trace_id, event.span_id)
     assert {
         "event_id": str(reading.uuid.uuid5(reading.NAMESPACE, UID)), "schema_version": "1.0", "telemetry.source": "browser",
-        "tier": "pro", "surface": "utm:news", "order_id": "o-1", "skus": ["a-1"], "item_count": 2,
+        "tier": "pro", "surface": "utm:news", "surface_source": "browser", "order_id": "o-1", "skus": ["a-1"], "item_count": 2,
     } == event.attributes  # fmt: skip
 
 

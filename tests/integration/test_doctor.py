@@ -30,18 +30,6 @@ COMMAND = Path(sys.executable).with_name("otel-revenue")
 CANARY = "c4n4ry-s3cr3t"
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
-        yield running
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeStripe]:
-    with FakeStripe() as running:
-        yield running
-
-
 class Told:
     """What a run of the command line said."""
 

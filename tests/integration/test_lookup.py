@@ -16,12 +16,13 @@ from otel_revenue.instrumentation.stripe import facts
 from otel_revenue.testing import FakeStripe
 from otel_revenue.testing.fake_stripe.buyer import Buyer
 from support import elsewhere
-from support.instrumented import App
 from support.lookup import SECRET, Post
-from support.receiver import Receiver, wait_for
+from support.receiver import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from support.instrumented import App
 
 
 TESTS = Path(__file__).parents[1]
@@ -37,16 +38,6 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStripe]:
         running.collect("thin", thin=True)
         running.collect("connect", thin=True, connect=True)
         yield running
-
-
-@pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
-    with Receiver() as receiver:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-        app = App(receiver, tmp_path)
-        yield app
-        app.instrumentor.uninstrument()
 
 
 def orders(app: App, count: int = 1) -> list[dict[str, Any]]:

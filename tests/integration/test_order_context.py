@@ -8,26 +8,18 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 from otel_revenue import bind, flush
-from support.instrumented import App
-from support.receiver import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from support.instrumented import App
 
 YESTERDAY_NS = 1_790_000_000 * 10**9
 EVENT_ID = "6f1c2a35-58f5-5a9c-9d58-6f6e0c1f0d53"
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
-    with Receiver() as receiver:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-        app = App(receiver, tmp_path)
-        app.instrument()
-        yield app
-        app.instrumentor.uninstrument()
+def app(app: App) -> App:
+    app.instrument()
+    return app
 
 
 def test_a_browser_speaks_for_itself(app: App) -> None:

@@ -15,19 +15,17 @@ from opentelemetry.trace import SpanKind
 from otel_revenue import _guard, flush
 from otel_revenue.errors import StoreBusy
 from otel_revenue.instrumentation.stripe import facts
-from otel_revenue.instrumentation.stripe.listener import StripeListener
 from otel_revenue.ledger.ledger import Ledger
 from otel_revenue.ledger.sqlite import SqliteStore
 from otel_revenue.runtime import Runtime, patience
-from otel_revenue.signals import spans
+from otel_revenue.signals import bound, spans
 from otel_revenue.testing import FakeStripe
 from otel_revenue.testing.fake_stripe.deliveries import sign
 from support.instrumented import SECRET, App, paid
-from support.receiver import Receiver, wait_for
+from support.receiver import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from otel_revenue.ledger.model import Facts
 
@@ -35,14 +33,9 @@ pytestmark = pytest.mark.swallow
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
-    with Receiver() as receiver:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-        app = App(receiver, tmp_path)
-        app.instrument(enrich_hold=0)
-        yield app
-        app.instrumentor.uninstrument()
+def app(app: App) -> App:
+    app.instrument(enrich_hold=0)
+    return app
 
 
 @pytest.fixture
@@ -70,7 +63,7 @@ def _deliver(app: App, number: int) -> Any:
         (spans, "add_event"),
         (spans, "link_checkout"),
         (spans, "payment_span"),
-        (StripeListener, "_put_bound"),
+        (bound, "current"),
         (Runtime, "show_context"),
     ],
     ids=lambda value: getattr(value, "__name__", value),

@@ -8,11 +8,10 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_revenue._store_url import StoreUrl
 from otel_revenue.errors import StoreBusy, StoreError
 from otel_revenue.ledger.model import Alias, Group
 from otel_revenue.ledger.postgres import PostgresStore
@@ -22,32 +21,11 @@ from support.postgres_worker import take_all
 from support.shared_ledger import NOW, SECOND, add, books, claim, put, row, told_in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     Open = Callable[..., PostgresStore]
 
 TESTS = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture
-def url(postgres: Postgres) -> str:
-    """A URL that leads to an empty schema."""
-    return postgres.schema()
-
-
-@pytest.fixture
-def open_store(url: str) -> Iterator[Open]:
-    """Open the store as one more process would."""
-    opened: list[PostgresStore] = []
-
-    def open_(at: str = url, **arguments: Any) -> PostgresStore:
-        given: dict[str, Any] = {"busy_s": 5.0, **arguments}
-        opened.append(PostgresStore(at, location=StoreUrl(at).location, **given))
-        return opened[-1]
-
-    yield open_
-    for store in opened:
-        store.close()
 
 
 # -- several hosts, one order ------------------------------------------------------------------------------------------

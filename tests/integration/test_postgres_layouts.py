@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -20,30 +20,9 @@ from support.postgres import PASSWORD, Postgres, with_schema
 from support.shared_ledger import NOW, add, put, row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     Open = Callable[..., PostgresStore]
-
-
-@pytest.fixture
-def url(postgres: Postgres) -> str:
-    """A URL that leads to an empty schema."""
-    return postgres.schema()
-
-
-@pytest.fixture
-def open_store(url: str) -> Iterator[Open]:
-    """Open the store as one more process would."""
-    opened: list[PostgresStore] = []
-
-    def open_(at: str = url, **arguments: Any) -> PostgresStore:
-        given: dict[str, Any] = {"busy_s": 5.0, **arguments}
-        opened.append(PostgresStore(at, location=StoreUrl(at).location, **given))
-        return opened[-1]
-
-    yield open_
-    for store in opened:
-        store.close()
 
 
 # -- what is said ------------------------------------------------------------------------------------------------------

@@ -10,25 +10,17 @@ from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanKind
 
 from otel_revenue import bind, flush, track
-from support.instrumented import App
-from support.receiver import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from opentelemetry.context import Context
+
+    from support.instrumented import App
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
-    with Receiver() as receiver:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-        app = App(receiver, tmp_path)
-        app.instrument()
-        yield app
-        app.instrumentor.uninstrument()
+def app(app: App) -> App:
+    app.instrument()
+    return app
 
 
 def _caller(app: App) -> Context:

@@ -9,32 +9,18 @@ import stripe
 from opentelemetry.trace import SpanKind
 
 from otel_revenue import flush
-from otel_revenue.testing import FakeStripe
-from support.instrumented import App
-from support.receiver import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from otel_revenue.testing import FakeStripe
+    from support.instrumented import App
 
 PRICE: Any = {"currency": "eur", "unit_amount": 700, "product_data": {"name": "Poster"}}
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
-    with Receiver() as receiver:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-        app = App(receiver, tmp_path)
-        app.instrument(hold=0, enrich_hold=0)
-        yield app
-        app.instrumentor.uninstrument()
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeStripe]:
-    with FakeStripe() as running:
-        yield running
+def app(app: App) -> App:
+    app.instrument(hold=0, enrich_hold=0)
+    return app
 
 
 def test_what_a_buyer_pays_is_a_checkout(app: App, fake: FakeStripe) -> None:

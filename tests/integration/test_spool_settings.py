@@ -10,22 +10,10 @@ import pytest
 
 import otel_revenue
 from otel_revenue.delivery import segment
-from support.instrumented import App
-from support.receiver import Receiver, wait_for
+from support.receiver import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-
-@pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
-    with Receiver() as receiver:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-        app = App(receiver, tmp_path)
-        yield app
-        app.instrumentor.uninstrument()
+    from support.instrumented import App
 
 
 @pytest.mark.parametrize(("asked", "synced"), [("true", 5), ("false", 0)])

@@ -10,34 +10,22 @@ from opentelemetry.trace import SpanKind
 
 from otel_revenue import flush
 from otel_revenue.testing import Buyer, FakeStripe
-from support.instrumented import App
-from support.receiver import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     from opentelemetry.sdk.trace import ReadableSpan
+
+    from support.instrumented import App
 
 SECRET = "whsec_fake_stripe_on_loopback"
 BUYER = Buyer()
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeStripe]:
-    with FakeStripe() as running:
-        yield running
-
-
-@pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
-    with Receiver() as receiver:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-        app = App(receiver, tmp_path)
-        app.instrument()
-        yield app
-        app.instrumentor.uninstrument()
+def app(app: App) -> App:
+    app.instrument()
+    return app
 
 
 def _client(fake: FakeStripe) -> Any:

@@ -6,6 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import stripe
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -17,11 +18,11 @@ from opentelemetry.trace import SpanKind
 
 from otel_revenue import RevenueInstrumentor
 from otel_revenue.testing.fake_stripe.deliveries import sign
+from support.receiver import Receiver
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
-
-    from support.receiver import Receiver
 
 SECRET = "whsec_test_of_the_instrumentor"
 
@@ -103,3 +104,14 @@ def paid(number: int, **fields: Any) -> bytes:
         "data": {"object": session},
     }
     return json.dumps(event).encode()
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+    """An application, not instrumented yet, that sends to a receiver of its own."""
+    with Receiver() as receiver:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        app = App(receiver, tmp_path)
+        yield app
+        app.instrumentor.uninstrument()

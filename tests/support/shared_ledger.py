@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from otel_revenue._store_url import StoreUrl
 from otel_revenue.ledger.ledger import Ledger
 from otel_revenue.ledger.model import Alias, Group
+from otel_revenue.ledger.postgres import PostgresStore
 from otel_revenue.ledger.store import NewRow
 from support.ledger_worker import encode, some_flows
 from support.reading import NOW_NS, read_event
 from support.till import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from otel_revenue.ledger.postgres import PostgresStore
+    from support.postgres import Postgres
 
     Open = Callable[..., PostgresStore]
 
@@ -55,3 +59,24 @@ def told_in_order(store: PostgresStore, count: int) -> list[tuple[str, bytes]]:
             for item in read_event(body).facts:
                 ledger.take(item, NOW_NS, encode)
     return books(store)
+
+
+@pytest.fixture
+def url(postgres: Postgres) -> str:
+    """A URL that leads to an empty schema."""
+    return postgres.schema()
+
+
+@pytest.fixture
+def open_store(url: str) -> Iterator[Open]:
+    """Open the store as one more process would."""
+    opened: list[PostgresStore] = []
+
+    def open_(at: str = url, **arguments: Any) -> PostgresStore:
+        given: dict[str, Any] = {"busy_s": 5.0, **arguments}
+        opened.append(PostgresStore(at, location=StoreUrl(at).location, **given))
+        return opened[-1]
+
+    yield open_
+    for store in opened:
+        store.close()
