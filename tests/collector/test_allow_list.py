@@ -21,6 +21,7 @@ OWN = [
         "attributes": {
             "quote_id": {"kind": "id", "meaning": "The shop's id of the quote.", "example": "q-7"},
             "quote_pages": {"kind": "count", "unit": "{page}", "meaning": "Number of pages.", "example": 12},
+            "quote_code": {"kind": "code", "pattern": "[a-z0-9@.]{1,80}", "meaning": "Anything.", "example": "a"},
         },
     }
 ]
@@ -39,7 +40,7 @@ def test_events_of_ones_own_pass_with_their_attributes(tmp_path: Path) -> None:
     assert ("", "", 0) == ((answer := written(OWN, "--output", file)).stdout, answer.stderr, answer.returncode)
     canaries = Canaries()
     said = {"quote_id": "q-7", "quote_pages": 12, "undeclared": "x"}
-    hostile = [pair for key in ("quote_id", "quote_pages") for pair in canaries.values(key, "own")]
+    hostile = [pair for key in ("quote_id", "quote_pages", "quote_code") for pair in canaries.values(key, "own")]
     with Everything(tmp_path / "run", base=("base.yaml", file), canaries=canaries) as everything:
         everything.send_logs([LogRecord(event_name="quote.requested", attributes=attributes(said))])
         passed = everything.receiver.named("quote.requested")[0].attributes

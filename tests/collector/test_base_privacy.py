@@ -155,3 +155,12 @@ def test_links_of_spans_go_unless_they_are_trusted(tmp_path: Path, setting: str,
         span = everything.spans()[0]
 
     assert ("GET /", links) == (span.name, len(span.links))
+
+
+def test_of_a_traces_state_the_sampling_stays(everything: Everything) -> None:
+    """What OpenTelemetry's sampling notes in a trace's state passes, what a vendor or an application notes there does not."""
+    states = ["ot=th:8", "ot=th:ef;rv:1234567890abcd", "vendor=jane", "ot=th:8,vendor=jane", ""]
+
+    everything.send_spans([Span(name="GET /", trace_state=state) for state in states])
+
+    assert [*states[:2], "", "", ""] == [span.trace_state for span in everything.spans()]

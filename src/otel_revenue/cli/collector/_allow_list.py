@@ -64,7 +64,6 @@ OF_BROWSERS: Final = (
     'set(log.attributes["event_id"], UUID())',
 )
 
-
 OF_THE_SCHEMA: Final = {event.event_name: attributes_of(event) for event in EVENTS}
 
 
@@ -92,7 +91,8 @@ def processors(events: Events) -> dict[str, Any]:
     browser = {wire: info for wire, info in declared.items() if info.browser or wire == "schema_version"}
     money, funnel = patterns.of_families(events)
     from_browser = patterns.one_of(event.event_name for event in EVENTS if event.from_browser)
-    codes = [wire for wire, info in declared.items() if info.kind is Kind.CODE]
+    # Ours alone: the pattern of somebody else's code may let anything be.
+    codes = {wire: None for part in OF_THE_SCHEMA.values() for wire, info in part.items() if info.kind is Kind.CODE}
     return {
         "filter/keep_money": _drop(_name_is_not(money)),
         "filter/keep_funnel": _drop(_name_is_not(funnel)),
@@ -169,7 +169,7 @@ def _traces(events: Events, declared: dict[str, AttributeInfo]) -> dict[str, Any
     span = [
         *_technical("span.attributes", declared),
         'set(span.status.message, "")',
-        'set(span.trace_state, "")',
+        f'set(span.trace_state, "") where not IsMatch(span.trace_state, {patterns.quoted(patterns.SAMPLING)})',
         *(f'replace_pattern(span.name, {patterns.quoted(blocked)}, "{{masked}}")' for blocked in patterns.BLOCKED),
         # No statement reaches into a link, and whoever made it may have written anything onto it.
         'set(span.links, nil) where "${env:REVENUE_SPAN_LINKS:-drop}" != "keep"',
