@@ -44,6 +44,8 @@ class Door:
 
     def open(self) -> None:
         """Take connections."""
+        if self._listener is not None:
+            return
         self._listener = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 

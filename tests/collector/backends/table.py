@@ -60,7 +60,7 @@ BACKENDS: Final = (
     Backend("clickhouse", ClickHouseSink, "clickhouse/clickhouse_record"),
     Backend("bridge", BridgeSink, "otlp_http/bridge_record"),
     Backend("archive-file", ArchiveSink, "otlp_http/archive_record"),
-    Backend("kafka", KafkaSink, "kafka/kafka_record", program=OLDER, quick=("validated", "killed")),
+    Backend("kafka", KafkaSink, "kafka/kafka_record", program=OLDER, quick=("validated",)),
     Backend("tracing", TracingSink, signal="traces"),
     Backend("prometheus-remote-write", RemoteWriteSink, signal="metrics", quick=("validated", "killed")),
     Backend("prometheus", ScrapeSink, signal="metrics", program=OLDER, quick=("validated", "killed")),
