@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from support.collector import Collector
 from support.otlp_events import event, logs_request, paid
 from support.receiver import Receiver, wait_for
@@ -24,16 +22,15 @@ def environ(receiver: Receiver, record: str = "otlp_http/otlp_record") -> dict[s
     }
 
 
-@pytest.mark.parametrize(
-    ("status", "heard"),
-    [(200, 200), (400, 400), (401, 401), (403, 403), (404, 404), (429, 429), (500, 500), (502, 503), (503, 503)],
-)
-def test_the_senders_answer_is_the_backends_own(tmp_path: Path, status: int, heard: int) -> None:
+def test_the_senders_answer_is_the_backends_own(tmp_path: Path) -> None:
     """What the backend of record says to a payment is what the application hears."""
-    with Receiver(status=status) as receiver, Collector(tmp_path, FILES, environ(receiver)) as collector:
-        answer = collector.post(logs_request([paid()]))
+    heard = {}
+    with Receiver() as receiver, Collector(tmp_path, FILES, environ(receiver)) as collector:
+        for status in (200, 400, 401, 403, 404, 429, 500, 502, 503):
+            receiver.status = status
+            heard[status] = collector.post(logs_request([paid()])).status_code
 
-    assert heard == answer.status_code
+    assert {200: 200, 400: 400, 401: 401, 403: 403, 404: 404, 429: 429, 500: 500, 502: 503, 503: 503} == heard
 
 
 def test_the_backend_of_record_gets_each_payment_once(tmp_path: Path) -> None:

@@ -33,10 +33,16 @@ OVERDONE = {"42424242-4242-4242-8242-424242424242"}
 """What a pattern takes for a card's number: a UUID without a letter."""
 
 
-@pytest.fixture
-def everything(tmp_path: Path) -> Iterator[Everything]:
-    with Everything(tmp_path) as running:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everything]:
+    with Everything(tmp_path_factory.mktemp("everything")) as running:
         yield running
+
+
+@pytest.fixture
+def everything(running: Everything) -> Everything:
+    running.receiver.bodies.clear()
+    return running
 
 
 def texts(everything: Everything, key: str, values: list[str]) -> list[str | None]:

@@ -20,7 +20,6 @@ from support.everything import Everything
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 KEYS = sorted({key for fields in EVENTS.values() for key in fields})
 TECHNICAL = [
@@ -41,10 +40,16 @@ RESOURCE = [
 ]
 
 
-@pytest.fixture
-def everything(tmp_path: Path) -> Iterator[Everything]:
-    with Everything(tmp_path) as running:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everything]:
+    with Everything(tmp_path_factory.mktemp("everything")) as running:
         yield running
+
+
+@pytest.fixture
+def everything(running: Everything) -> Everything:
+    running.receiver.bodies.clear()
+    return running
 
 
 def attributed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,9 @@ HARMLESS: dict[str, AnyValue] = {
 """Values without an address, of types that a statement may fail on."""
 
 
+_NAME = re.compile(rb"jane[0-9]+x")
+
+
 @dataclass
 class Canaries:
     """Addresses that are told apart, and what each was planted in."""
@@ -99,5 +103,5 @@ class Canaries:
 
     def found(self, *outputs: Any) -> list[str]:
         """Return where the addresses had been planted that are in these bytes, whole or in part."""
-        seen = b"\n".join(bytes(output) for output in outputs)
-        return sorted({place for canary, place in self.planted.items() if canary.partition("@")[0].encode() in seen})
+        seen = {match.decode() for output in outputs for match in _NAME.findall(bytes(output))}
+        return sorted({place for canary, place in self.planted.items() if canary.partition("@")[0] in seen})
