@@ -27,17 +27,19 @@ READER: Final = "ledger"
 EXPLICIT: Final = "explicit"
 BROWSER: Final = "browser"
 BIND: Final = "bind"
+"""Source of what the request that creates a payment says of it."""
+SAID: Final = "said"
+"""Source of what earlier requests have said."""
 _AT_ONCE: Final = 200
 _IN_MEMORY: Final = 10_000
 _REMEMBERED: Final = 4096
 _SECOND: Final = 10**9
+_TOUCHES: Final = ("surface", "surface_last")
 _FAR_S: Final = 10**11
 """Seconds: later than any time, so that ranks can grow with time or shrink with it."""
 
 
-def labels_of(
-    values: Mapping[str, Any], precedence: Sequence[str], at_ns: int, *, told_by: str = BIND, creating: bool = False
-) -> Labels:
+def labels_of(values: Mapping[str, Any], precedence: Sequence[str], at_ns: int, *, told_by: str = SAID) -> Labels:
     """
     Return clean context values as candidates of the ledger.
 
@@ -49,18 +51,17 @@ def labels_of(
         values: by wire name.
         precedence: sources of a surface, the best one first.
         at_ns: when it was said.
-        told_by: `BIND` or `BROWSER`.
-        creating: by the request that creates the payment, which precedes all others.
+        told_by: `SAID` by an earlier request, `BIND` by the one that creates the payment, or `BROWSER`.
     """
     at_s = at_ns // _SECOND
-    latest = 0 if creating else _FAR_S - at_s
+    latest = 0 if told_by == BIND else _FAR_S - at_s
     labels: Labels = {
-        name: {BIND: [latest, values[name]]} for name in ("order_id", "tier", "country") if name in values
+        name: {told_by: [latest, values[name]]} for name in ("order_id", "tier", "country") if name in values
     }
     if "journey_id" in values:
-        labels["journey_id"] = {told_by: [latest if told_by == BIND else _FAR_S + at_s, values["journey_id"]]}
+        labels["journey_id"] = {told_by: [_FAR_S + at_s if told_by == BROWSER else latest, values["journey_id"]]}
     if "subtotal_minor" in values and "currency" in values:
-        labels["subtotal_minor"] = {BIND: [latest, [values["subtotal_minor"], values["currency"]]]}
+        labels["subtotal_minor"] = {told_by: [latest, [values["subtotal_minor"], values["currency"]]]}
     if "surface" in values:
         source = values.get("surface_source", EXPLICIT)
         rank = precedence.index(source) if source in precedence else len(precedence)
@@ -74,28 +75,24 @@ class Orders:
     """
     Args:
         spool: where it waits; None where there is no folder: then in memory, bounded.
-
-    Attributes:
-        dropped: how many found no room.
     """
 
     def __init__(self, spool: Spool | None) -> None:
         self._spool = spool
-        self._memory: deque[Saying] = deque()
-        self._said: dict[tuple[str, str], tuple[tuple[str, Any], ...]] = {}
+        self._memory: deque[Saying] = deque(maxlen=_IN_MEMORY)
+        self._said: dict[tuple[str, str], list[Any]] = {}
         self._passing = threading.Lock()
-        self.dropped = 0
+        self._adopted_ns = 0
 
     def keep(self, values: Mapping[str, Any], labels: Labels) -> bool:
         """Keep what was said of the order that *values* name; returns whether there was something new to keep."""
         from otel_revenue.ledger.model import Saying  # not before somebody says something
 
-        said = tuple((name, value) for name, value in values.items() if name not in ORDER_KEYS)
         kept = False
         for kind in ORDER_KEYS:
             identity = values.get(kind)
-            # Whose order a journey is, is told by the order alone: one journey may lead to several.
-            own = {name: candidates for name, candidates in labels.items() if name not in (kind, "order_id")}
+            own = _said_of(kind, labels)
+            said = [(name, source, found[1]) for name, places in own.items() for source, found in places.items()]
             if not identity or not own or self._said.get((kind, identity)) == said:
                 continue
             if len(self._said) >= _REMEMBERED:
@@ -110,7 +107,9 @@ class Orders:
         with self._passing:
             try:
                 if self._spool is not None:
-                    self._spool.adopt()
+                    if abs(now_ns - self._adopted_ns) >= _SECOND:
+                        self._adopted_ns = now_ns
+                        self._spool.adopt()
                     while (batch := self._spool.read(READER, _AT_ONCE)) is not None:
                         _write(store, [s for s in map(_read, batch.frames) if s is not None], now_ns)
                         self._spool.commit(READER, batch)
@@ -140,10 +139,24 @@ class Orders:
                 return
             except OSError:
                 pass
-        if len(self._memory) < _IN_MEMORY:
-            self._memory.append(saying)
-        else:
-            self.dropped += 1
+        self._memory.append(saying)
+
+
+def _said_of(kind: str, labels: Labels) -> Labels:
+    """
+    Return what *labels* say of the order, or of the journey.
+
+    One journey may lead to several orders: whose it is, is told by the order alone, and what is said of an order itself
+    precedes what was said of its journey.
+    """
+    own = {name: candidates for name, candidates in labels.items() if name not in (kind, "order_id")}
+    if kind == "order_id":
+        return own
+    return {name: found if name in _TOUCHES else _behind(found) for name, found in own.items()}
+
+
+def _behind(candidates: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    return {source: [rank + _FAR_S, value] for source, (rank, value) in candidates.items()}
 
 
 def _read(frame: bytes) -> Saying | None:

@@ -286,7 +286,7 @@ class Runtime:
         now on, and for the order's payment, whichever request brings it.
         """
         known = self._known(values)
-        self._remember(known, orders.BIND)
+        self._remember(known, orders.SAID)
         return bound.bind(self.servers, known)
 
     def learn(self, values: Mapping[str, Any], *, remember: bool) -> None:
@@ -297,7 +297,7 @@ class Runtime:
         """
         known = self._known(values)
         if remember:
-            self._remember(known, orders.BIND)
+            self._remember(known, orders.SAID)
         self.servers.bind(spans.current_ids()[0], known)
 
     def _known(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -314,7 +314,7 @@ class Runtime:
 
     def labels_of(self, known: Mapping[str, Any]) -> Labels:
         """Return what is bound to the request that creates a payment as candidates of that payment."""
-        return orders.labels_of(known, self.settings.surface_from, time.time_ns(), creating=True)
+        return orders.labels_of(known, self.settings.surface_from, time.time_ns(), told_by=orders.BIND)
 
     def clean_text(self, text: str) -> str | None:
         """Return text of Stripe's as it may be stored, None where it looks like personal data and nothing else is left of it."""

@@ -16,8 +16,6 @@ from otel_revenue.signals.record import clean_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SOURCES: Final = ("explicit", "browser", "utm", "referrer", "route")
-"""By precedence."""
 OTHER: Final = "other"
 _MOST: Final = 200
 _LONGEST: Final = 40

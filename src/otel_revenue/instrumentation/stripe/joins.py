@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from otel_revenue.ledger.join import Rules
+from otel_revenue.runtime.orders import BIND, BROWSER, SAID
 
 _SECOND: Final = 10**9
 
@@ -39,5 +40,5 @@ def rules(
         wanted=("item_count", LOOKED_UP),
         wanted_of="cs",
         wanted_ns=int(lookup_hold_s * _SECOND),
-        known_by=(("order_id", order_id_from), ("journey_id", ("bind", "browser"))),
+        known_by=(("order_id", order_id_from), ("journey_id", (BIND, SAID, BROWSER))),
     )

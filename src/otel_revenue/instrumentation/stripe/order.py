@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_revenue.errors import UnknownCurrency
 from otel_revenue.ledger.model import Payment
+from otel_revenue.runtime.orders import SAID
 from otel_revenue.schema.money import to_number
 
 from . import setbacks
@@ -32,7 +33,8 @@ _IDS: Final = {
 }
 _SECOND: Final = 10**9
 _ALIASES: Final = {"session": "cs", "intent": "pi", "charge": "ch", "invoice": "in"}
-_COUNTRY_KINDS: Final = {"bind": "request", "card_issuer": "card_issuer"}
+_CARD: Final = "card_issuer"
+_COUNTRY_KINDS: Final = {"bind": "request", SAID: "request", _CARD: _CARD}
 
 
 def event_id(alias: Alias, kind: str = "") -> str:
@@ -115,9 +117,9 @@ def context_attributes(labels: Labels, settings: Settings, *, currency: str) -> 
         ("tier", settings.tier_from),
         ("country", settings.country_from),
     ):
-        source, value = _resolve(labels, name, sources)
+        source, value = _resolve(labels, name, _with_said(sources))
         attributes[name] = value
-        if value is not None and (source == "bind" or _from_request(labels, name, source)):
+        if value is not None and (source in ("bind", SAID) or _from_request(labels, name, source)):
             requested.append(name)
         if name == "country" and value is not None:
             attributes["country_source"] = _country_kind(source)
@@ -172,6 +174,12 @@ def _alias(aliases: Iterable[Alias], name: str) -> str | None:
 def _resolve(labels: Labels, name: str, sources: Sequence[str]) -> tuple[str, Any]:
     candidates = labels.get(name, {})
     return next(((source, candidates[source][1]) for source in sources if source in candidates), ("", None))
+
+
+def _with_said(sources: Sequence[str]) -> list[str]:
+    """Return the configured sources, and behind them what earlier requests said; only the card's issuer knows less."""
+    weaker = [source for source in sources if source == _CARD]
+    return [*(source for source in sources if source != _CARD), SAID, *weaker]
 
 
 def _from_request(labels: Labels, name: str, source: str) -> bool:
