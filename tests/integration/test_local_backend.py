@@ -23,12 +23,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_revenue.analytics.figures import Report
-from otel_revenue.analytics.orders import Query
-from otel_revenue.analytics.period import Period
 from otel_revenue.analytics.server import LocalServer, is_loopback, note_file
 from otel_revenue.analytics.source import ServerSource, open_source
-from otel_revenue.analytics.store import PaidOrder, Store
+from otel_revenue.analytics.store import Store
 from otel_revenue.errors import ConfigError, StoreError
+from support.local_backend import ALL_TIME, PROTOBUF, Backend
 from support.otlp_events import event, logs_request, paid
 from support.receiver import wait_for
 
@@ -36,34 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PROTOBUF = {"Content-Type": "application/x-protobuf"}
 JSON = {"Content-Type": "application/json"}
-ALL_TIME = Query(Period(0, 2**62, "UTC"))
 MAIN = "import sys; from otel_revenue.cli import main; sys.exit(main())"
-
-
-class Backend:
-    def __init__(self, database: Path) -> None:
-        self.database = database
-        self.paid: list[PaidOrder] = []
-        self.store = Store(database)
-        self.server = LocalServer(self.store, port=0, on_paid=self.paid.extend)
-        self.url = self.server.url
-        self.thread = threading.Thread(target=self.server.run)
-        self.thread.start()
-        while not note_file(database).exists():
-            time.sleep(0.01)
-
-    def post(self, body: bytes, path: str = "/v1/logs", headers: dict[str, str] = PROTOBUF) -> requests.Response:
-        return requests.post(self.url + path, data=body, headers=headers, timeout=30)
-
-    def report(self) -> Report:
-        return ServerSource(self.url).report(ALL_TIME)
-
-    def close(self) -> None:
-        self.server.stop()
-        self.thread.join()
-        self.store.close()
 
 
 @pytest.fixture
