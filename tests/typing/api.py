@@ -14,9 +14,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from typing_extensions import assert_type
 
 import otel_revenue
-from otel_revenue import RevenueInstrumentor, bind, flush, track
+from otel_revenue import RevenueInstrumentor, bind, flush, stage, track
 from otel_revenue.config import Settings, checked, load
 from otel_revenue.errors import ConfigError, RevenueError
+from otel_revenue.events import DesignApproved
 from otel_revenue.privacy.values import kinds, scrub
 from otel_revenue.schema.events import EVENTS, CommonEvent, OrderPaid
 from otel_revenue.schema.money import to_major, to_number
@@ -40,6 +41,24 @@ bind(customer="ada")  # type: ignore[call-arg]
 # -- track: a name, then attributes
 track("design.approved", order_id="o-1", design_id="d-7", duration_ms=61000)
 track(name="design.approved")  # type: ignore[call-arg]
+track(DesignApproved(order_id="o-1", duration_ms=61000), tier="pro")
+track(5)  # type: ignore[arg-type]
+DesignApproved(order_id=7)  # type: ignore[arg-type]
+DesignApproved(customer="ada")  # type: ignore[call-arg]
+
+# -- stage: a block, and a decorator that changes no signature
+with stage("design", order_id="o-1") as design:
+    assert_type(design, stage)
+    design.set(tier="pro")
+
+
+@stage("design")
+def approve(design_id: str) -> int:
+    return len(design_id)
+
+
+assert_type(approve("d-1"), int)
+approve(1)  # type: ignore[arg-type]
 
 # -- flush: seconds, or the setting
 assert_type(flush(), bool)
