@@ -16,7 +16,7 @@ from otel_revenue.signals import otlp
 from support.collector import CONFIG, Collector
 from support.otlp_events import T0, event, logs_request, paid
 from support.ports import free_port
-from support.prometheus import Prometheus
+from support.prometheus import Prometheus, written
 from support.receiver import Receiver, wait_for
 
 if TYPE_CHECKING:
@@ -68,14 +68,7 @@ def sent(prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory) -> It
         event("checkout.session_created", livemode=True, order_id="o-2"),
     ]  # fmt: skip
     with Receiver() as record:
-        environ = {
-            "REVENUE_RECORD": "otlp_http/otlp_record",
-            "REVENUE_OTLP_URL": record.url,
-            "REVENUE_OTLP_HEADERS": "{}",
-            "REVENUE_REMOTE_WRITE_ENDPOINT": prometheus.write_url,
-            "REVENUE_REMOTE_WRITE_HEADERS": "{}",
-            "REVENUE_REMOTE_WRITE_COLLECTOR": "one",
-        }
+        environ = {**written(record, prometheus.write_url), "REVENUE_REMOTE_WRITE_COLLECTOR": "one"}
         with Collector(tmp_path_factory.mktemp("collector"), FILES, environ) as collector:
             record.status = 503
             assert 503 == collector.post(logs_request([refused])).status_code
@@ -220,13 +213,7 @@ def test_a_metrics_backend_that_is_away_holds_up_no_payment(tmp_path: Path) -> N
     tiny = tmp_path / "tiny.yaml"
     tiny.write_text("exporters: {prometheusremotewrite/metrics: {remote_write_queue: {queue_size: 1}}}\n")
     with Receiver() as record:
-        environ = {
-            "REVENUE_RECORD": "otlp_http/otlp_record",
-            "REVENUE_OTLP_URL": record.url,
-            "REVENUE_OTLP_HEADERS": "{}",
-            "REVENUE_REMOTE_WRITE_ENDPOINT": f"http://127.0.0.1:{free_port()}/api/v1/write",
-            "REVENUE_REMOTE_WRITE_HEADERS": "{}",
-        }
+        environ = written(record, f"http://127.0.0.1:{free_port()}/api/v1/write")
         with Collector(tmp_path / "collector", (*FILES, tiny), environ) as collector:
             heard = [collector.post(logs_request([paid(f"o-{number}", 100)])).status_code for number in range(30)]
 

@@ -7,12 +7,16 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
 
 from .ports import free_port
 from .receiver import wait_for
+
+if TYPE_CHECKING:
+    from .receiver import Receiver
 
 
 def tool(name: str) -> str:
@@ -23,6 +27,17 @@ def tool(name: str) -> str:
             f"needs {name}: run `make test`, or `make prometheus` and name the folder in OTEL_REVENUE_TEST_PROMETHEUS"
         )
     return str(path)
+
+
+def written(record: Receiver, write_url: str) -> dict[str, str]:
+    """Return the variables with which a Collector has *record* answer for money, and writes its metrics to *write_url*."""
+    return {
+        "REVENUE_RECORD": "otlp_http/otlp_record",
+        "REVENUE_OTLP_URL": record.url,
+        "REVENUE_OTLP_HEADERS": "{}",
+        "REVENUE_REMOTE_WRITE_ENDPOINT": write_url,
+        "REVENUE_REMOTE_WRITE_HEADERS": "{}",
+    }
 
 
 @dataclass
