@@ -19,15 +19,16 @@ from otel_revenue.runtime.plan import make_plan
 from otel_revenue.signals.record import clean_id
 from otel_revenue.version import __version__
 
-from .stages.mapped import Mapped, mapped
-from .stripe import joins, versions
+from .stripe import versions
 from .web import Servers
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from otel_revenue.ledger.join import Rules
     from otel_revenue.ledger.model import Outcome
 
+    from .stages.mapped import Mapped
     from .stripe.hooks import Hooks
     from .stripe.lookup.parts import LookupOf
 
@@ -118,20 +119,25 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
 
             lookup = LookupOf(settings, clean_id, lambda: runtime)
 
+        def rules() -> Rules:
+            from .stripe import joins  # with the ledger behind it: when a process opens that
+
+            return joins.rules(
+                settings.hold,
+                settings.enrich_hold,
+                settings.stripe_lookup_hold if lookup else 0,
+                settings.order_id_from,
+            )
+
         def described(outcome: Outcome) -> tuple[str, dict[str, Any]]:
-            from .stripe import order  # as for the hooks: when there is something to describe
+            from .stripe import order  # when there is something to describe
 
             return order.described(outcome, settings)
 
         runtime = Runtime(
             settings,
             plan,
-            joins.rules(
-                settings.hold,
-                settings.enrich_hold,
-                settings.stripe_lookup_hold if lookup else 0,
-                settings.order_id_from,
-            ),
+            rules,
             described,
             tracer_provider=traces,
             meter_provider=meter_provider or metrics.get_meter_provider(),
@@ -150,7 +156,10 @@ class RevenueInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignore]
 
         self._servers = Servers(start, runtime.wind_down)
         self._servers.install()
-        self._mapped = mapped(settings, runtime)
+        if settings.stages or settings.events:
+            from .stages.mapped import mapped
+
+            self._mapped = mapped(settings, runtime)
         logger.info("otel-revenue %s: %s; %s; privacy: %s", __version__, plan.summary, support.text, settings.privacy)
 
     def _observe(self, runtime: Runtime, lookup: LookupOf | None) -> None:

@@ -12,6 +12,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from .keys import ORDER_KEYS
 from .postgres_database import READ_S, PostgresDatabase
 from .postgres_layout import SQL
 from .postgres_transaction import row_columns
@@ -20,7 +21,6 @@ from .store import (
     DONE,
     LATER,
     MOST_ORDERS,
-    ORDER_KEYS,
     NewRow,
     OutboxRow,
     Pending,

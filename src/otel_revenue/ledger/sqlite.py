@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from .keys import ORDER_KEYS
 from .sqlite_file import LAYOUT, SQL, SqliteFile, translated
 from .sqlite_transaction import SqliteTransaction
 from .store import (
@@ -21,7 +22,6 @@ from .store import (
     DONE,
     LATER,
     MOST_ORDERS,
-    ORDER_KEYS,
     NewRow,
     OutboxRow,
     Pending,

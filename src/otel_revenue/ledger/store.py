@@ -21,8 +21,6 @@ DONE = "done"
 LATER = "later"
 ASIDE = "aside"
 
-ORDER_KEYS = ("order_id", "journey_id")
-"""By what an order is known from one request to the next."""
 MOST_ORDERS = 100_000
 """Of how many orders, by each kind of key, what was said is kept."""
 

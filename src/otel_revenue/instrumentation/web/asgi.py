@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from otel_revenue._guard import guard
 from otel_revenue.instrumentation.stages import active as mapped
-from otel_revenue.instrumentation.stages.asgi import looked_at
 from otel_revenue.runtime import active
 from otel_revenue.signals.spans import Request
 
@@ -62,6 +61,8 @@ class RevenueMiddleware:
             stages = mapped.get()
             if stages is not None:
                 with guard("stages.request"):
+                    from otel_revenue.instrumentation.stages.asgi import looked_at
+
                     send = looked_at(stages, scope, send, None)
             await self._app(scope, receive, send)
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from otel_revenue._guard import guard
 from otel_revenue.instrumentation.stages import active as mapped
-from otel_revenue.instrumentation.stages.wsgi import looked_at
 from otel_revenue.runtime import active
 from otel_revenue.signals.spans import Request
 
@@ -48,6 +47,8 @@ class RevenueMiddleware:
             stages = mapped.get()
             if stages is not None:
                 with guard("stages.request"):
+                    from otel_revenue.instrumentation.stages.wsgi import looked_at
+
                     answer = looked_at(stages, environ, start_response)
             if answer is None:
                 return self._app(environ, start_response)
