@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from . import answering, figures, funnel, importing, scrubbing, serving, webhook
+from . import answering, figures, flood, funnel, importing, scrubbing, serving, stages, webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,11 +27,13 @@ def _runs(*, quick: bool) -> dict[str, Run]:
         "serving": functools.partial(
             serving.serving, rounds=1 if quick else 9, busy=40 if quick else 3000, quiet=30 if quick else 1000
         ),
+        "stages": functools.partial(stages.stages, rounds=1 if quick else 9, busy=40 if quick else 3000),
         "webhook": functools.partial(webhook.webhook, rounds=5 if quick else 400),
         "answering": functools.partial(
             answering.answering, events=20_000 if quick else 2_000_000, rounds=1 if quick else 5
         ),
         "scrubbing": functools.partial(scrubbing.scrubbing, rounds=2 if quick else 21),
+        "flood": functools.partial(flood.flood, rounds=1 if quick else 5, posts=300 if quick else 10_000),
         "importing": functools.partial(importing.importing, rounds=1 if quick else 9),
     }
 

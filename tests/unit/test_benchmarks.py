@@ -17,9 +17,12 @@ EVERYTHING = {
     "CPU of the process per delivered event (chunks of 100 with 20 ms between)",
     "An event on every request: requests per second, 8 connections, one uvicorn worker",
     "The same: p99 of a request over one connection, with delivery running",
+    "Stages from routes: requests per second of a FastAPI application, 8 connections, one uvicorn worker",
     "Payment webhook until ledger and outbox are on disk (added to the app's verification of the signature)",
     "Report and funnel over the local database",
     "Masking a record of 10 values × 60 characters, 2 % of them with personal data",
+    "Flood of 300 posts over 8 connections: the application's own route meanwhile (p50)",
+    "The same: CPU of the process per request",
     "Import on top of the OTel SDK (CPU time, so that other work on the machine does not count)",
 }
 
