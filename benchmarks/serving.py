@@ -19,7 +19,7 @@ from . import contenders, sink
 from .figures import Line, Table, ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.connection import Connection
     from pathlib import Path
 
@@ -28,8 +28,8 @@ NAMES: Final = (BARE, contenders.Revenue.name, contenders.OtelLog.name, contende
 
 _CONNECTIONS: Final = 8
 _REQUEST: Final = b"POST /designs/approve HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 0\r\n\r\n"
-_REST_S: Final = 0.05
-_WARM: Final = 1
+REST_S: Final = 0.05
+WARM: Final = 1
 
 
 @dataclass(frozen=True)
@@ -82,16 +82,16 @@ def serving(folder: Path, *, rounds: int, busy: int, quiet: int) -> list[Table]:
     """Let each application have its turn in each round: first many requests at once, then one after the other."""
     rates: dict[str, list[float]] = {name: [] for name in NAMES}
     slow: dict[str, list[float]] = {name: [] for name in NAMES}
-    with sink.running() as receiver, _shops(receiver.url, folder) as shops:
-        for number in range(rounds + _WARM):
-            for shop in random.sample(shops, len(shops)):
+    with sink.running() as receiver, shops(receiver.url, folder, NAMES, _serve) as running:
+        for number in range(rounds + WARM):
+            for shop in random.sample(running, len(running)):
                 rate, taken = shop.busy(busy), shop.quiet(quiet)
                 shop.ask("/flush")
-                time.sleep(_REST_S)
-                if number >= _WARM:
+                time.sleep(REST_S)
+                if number >= WARM:
                     rates[shop.name].append(rate)
                     slow[shop.name].append(statistics.quantiles(taken, n=100)[98])
-        lost = _lost(shops, receiver)
+        lost = _lost(running, receiver)
     return [_rates(rates, lost), _latencies(slow, lost)]
 
 
@@ -151,18 +151,20 @@ def _more(connection: socket.socket) -> bytes:
 
 
 @contextlib.contextmanager
-def _shops(url: str, folder: Path) -> Iterator[list[Shop]]:
-    """Start a process for each application; end them with the block."""
+def shops(
+    url: str, folder: Path, names: Sequence[str], target: Callable[[str, str, Path, Connection], None]
+) -> Iterator[list[Shop]]:
+    """Start a process for each application; end them with the block. *target* is given name, receiver, folder and pipe."""
     spawn = multiprocessing.get_context("spawn")
     started = []
     try:
-        for name in NAMES:
+        for number, name in enumerate(names):
             here, there = spawn.Pipe()
-            process = spawn.Process(target=_serve, args=(name, url, folder / f"serving-{name}", there), daemon=True)
+            process = spawn.Process(target=target, args=(name, url, folder / f"shop-{number}", there), daemon=True)
             process.start()
             started.append((here, process))
         ports = [here.recv() for here, _ in started if here.poll(60)]
-        yield [Shop(name, port) for name, port in zip(NAMES, ports, strict=True)]
+        yield [Shop(name, port) for name, port in zip(names, ports, strict=True)]
     finally:
         for here, _ in started:
             with contextlib.suppress(OSError):
@@ -174,11 +176,18 @@ def _shops(url: str, folder: Path) -> Iterator[list[Shop]]:
 
 
 def _serve(name: str, url: str, folder: Path, pipe: Connection) -> None:
-    import uvicorn
     from opentelemetry.sdk.trace import TracerProvider
 
     contender = contenders.ALL[name](TracerProvider(), url, folder)
-    server = uvicorn.Server(uvicorn.Config(_application(contender), log_level="critical", access_log=False))
+    answer(_application(contender), pipe)
+    contender.close()
+
+
+def answer(application: Any, pipe: Connection) -> None:
+    """Say the port, and answer requests until something comes through the pipe."""
+    import uvicorn
+
+    server = uvicorn.Server(uvicorn.Config(application, log_level="critical", access_log=False))
     # The protocol is named, as asyncio turns off Nagle's algorithm for such sockets alone.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
@@ -192,7 +201,6 @@ def _serve(name: str, url: str, folder: Path, pipe: Connection) -> None:
     threading.Thread(target=until_told, daemon=True).start()
     pipe.send(listening.getsockname()[1])
     server.run(sockets=[listening])
-    contender.close()
 
 
 def _application(contender: contenders.Contender) -> Any:
