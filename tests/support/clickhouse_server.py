@@ -22,9 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import requests
 
-from support.running_shop import free_port
+from support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+ENGINE = "OTEL_REVENUE_TEST_CLICKHOUSE"
 HELLO = "SELECT displayName(), version(), revision(), timezone()"
 """What the driver asks first. It reads the answer in its newest protocol; the revision in it decides how it reads all others."""
 
@@ -56,7 +58,10 @@ class ClickHouse:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> ClickHouse:
-        """Start it and wait until it answers."""
+        """Start it and wait until it answers; the test is skipped, which CI takes for a failure, where there is no engine."""
+        engine = os.environ.get(ENGINE, "")
+        if not Path(engine, "chdb").is_dir():
+            pytest.skip(f"{ENGINE} names no folder with ClickHouse's engine: run `make test`")
         with (self.folder / "clickhouse.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -68,7 +73,7 @@ class ClickHouse:
                     self.password,
                 ],
                 cwd=Path(__file__).parents[1],
-                env={**os.environ, "PYTHONPATH": os.environ["OTEL_REVENUE_TEST_CLICKHOUSE"]},
+                env={**os.environ, "PYTHONPATH": engine},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
