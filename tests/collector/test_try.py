@@ -13,6 +13,7 @@ from otel_revenue.cli import _probe
 from otel_revenue.cli.collector.test import receiver, settings
 from otel_revenue.delivery.outcome import Held, Later
 from otel_revenue.errors import ConfigError
+from support import certificates
 from support.collector import TOKEN, Collector
 from support.ports import free_port
 from support.receiver import Receiver, wait_for
@@ -203,7 +204,7 @@ def judged(reason: str, spoken: str = "", endpoint: str = "http://c:4318") -> Fi
     ("finding", "begin"),
     [
         (judged("network: ConnectionError", _probe.TLS), "TLS: the port wants it"),
-        (judged("network: SSLError", "", "https://c:4318"), "TLS: network: SSLError"),
+        (judged("network: SSLError", "", "https://c:4318"), "TLS: no handshake (network: SSLError)"),
         (judged("http 404"), "receiver: does not take logs there"),
         (judged("http 503"), "receiver: http 503"),
     ],
@@ -222,3 +223,27 @@ def test_a_collector_behind_a_proxy_is_not_asked_directly(
     out = capsys.readouterr().out
 
     assert (0, True) == (code, "SKIP  connection: http://collector.invalid:4318/v1/logs is reached by a proxy" in out)
+
+
+def test_certificates_are_told_of(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, backend: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With mtls.yaml the event arrives with a certificate; what is missing without one, or without TLS, is said."""
+    made = certificates.make(tmp_path)
+    files = {"CERT": "server.pem", "KEY": "server.key", "CLIENT_CA": "ca.pem"}
+    environ = {
+        **{f"REVENUE_TLS_{name}_FILE": made.file(file) for name, file in files.items()},
+        "REVENUE_RECORD": "otlp_http/otlp_record",
+        "REVENUE_OTLP_URL": backend.url,
+        "REVENUE_OTLP_HEADERS": "{}",
+    }
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", made.ca)
+    with Collector(tmp_path / "collector", ("mtls.yaml", *FILES), environ) as collector:
+        http, grpc = f"https://127.0.0.1:{collector.http}", f"https://127.0.0.1:{collector.grpc}"
+        in_clear = told(capsys, collector, "--endpoint", collector.url)[1]
+        without = [told(capsys, collector, "--endpoint", *where)[1][-1] for where in ((http,), (grpc, "--grpc"))]
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", made.file("client.pem"))
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_KEY", made.file("client.key"))
+        with_one = [told(capsys, collector, "--endpoint", *where)[0] for where in ((http,), (grpc, "--grpc"))]
+
+    assert (["OK connection", "FAIL TLS"], ["FAIL TLS"] * 2, [0, 0]) == (in_clear, without, with_one)

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 MONEY: Final = "order.paid"
 FUNNEL: Final = "checkout.start"
 _AUTH: Final = frozenset({"http 401", "http 403", "grpc UNAUTHENTICATED", "grpc PERMISSION_DENIED"})
+_NO_HANDSHAKE: Final = frozenset({"network: ConnectionError", "grpc UNAVAILABLE"})
+"""What a handshake that the far end breaks off looks like, where the port takes connections."""
+
 _AWAY: Final = frozenset({"http 502", "http 503", "http 504", "grpc UNAVAILABLE"})
 
 
@@ -157,11 +160,12 @@ def receiver(outcome: Outcome, otlp: OtlpSettings, spoken: str) -> Finding:
     if reason in _AUTH:
         remedy = "--token-file: the file that the Collector has; there, an empty or missing file refuses everybody"
         return fail(f"auth: the receiver refuses {_credentials(otlp)} ({reason})", remedy)
-    if "SSL" in reason:
-        return fail(
-            f"TLS: {reason}",
-            "OTEL_EXPORTER_OTLP_CERTIFICATE: the authority's file; is the host's name in the certificate?",
+    if "SSL" in reason or (tls and reason in _NO_HANDSHAKE):
+        remedy = (
+            "OTEL_EXPORTER_OTLP_CERTIFICATE: the authority's file; is the host's name in the certificate? With mtls.yaml also "
+            "_CLIENT_CERTIFICATE and _CLIENT_KEY"
         )
+        return fail(f"TLS: no handshake ({reason})", remedy)
     if isinstance(outcome, Held):
         return fail(
             f"receiver: does not take logs there ({reason})",
