@@ -153,6 +153,17 @@ def test_an_ordinary_log_keeps_its_text_without_the_address(everything: Everythi
     )
 
 
+def test_what_cannot_be_cleaned_is_refused(tmp_path: Path) -> None:
+    """A statement that fails lets nothing by: the sender hears that the request was not taken, and no backend has it."""
+    broken = tmp_path / "broken.yaml"
+    statement = 'set(log.attributes["tier"], ParseJSON("no json"))'
+    broken.write_text(f"processors: {{transform/clip: {{log_statements: [{{statements: ['{statement}']}}]}}}}\n")
+    with Everything(tmp_path / "run", (broken,)) as everything:
+        statuses = [everything.send_logs([LogRecord(event_name=name)]) for name in ("order.paid", "checkout.start", "")]
+
+    assert ([503, 503, 503], []) == (statuses, everything.receiver.bodies)
+
+
 @pytest.mark.parametrize(("setting", "links"), [("", 0), ("keep", 1)])
 def test_links_of_spans_go_unless_they_are_trusted(tmp_path: Path, setting: str, links: int) -> None:
     """No statement can clean a link, so all are removed; whoever cleans them in the SDK says `REVENUE_SPAN_LINKS=keep`."""

@@ -24,6 +24,7 @@ def test_base_with_one_backend_is_valid(files: tuple[str, ...]) -> None:
     [
         pytest.param(("base.yaml", "backends/otlp.yaml"), {**OTLP, **RECORD}, 'processor "', id="no-allow-list"),
         pytest.param(WITH_OTLP, OTLP, "set_REVENUE_RECORD", id="nobody-answers-for-money"),
+        pytest.param(WITH_OTLP, {**OTLP, "REVENUE_RECORD": ""}, "logs/money_record", id="set-to-nothing"),
         pytest.param(WITH_OTLP, {**OTLP, "REVENUE_RECORD": "otlp_http/typo"}, "otlp_http/typo", id="unknown-record"),
         pytest.param(BASE, RECORD, "otlp_http/otlp_record", id="record-without-its-file"),
         pytest.param(BASE, {"REVENUE_RECORD": "nop/queued"}, "forward/money_copies", id="queued-without-a-backend"),
