@@ -120,7 +120,9 @@ def stages(
     if trouble is not None:
         yield trouble
         return
-    yield ok(f"connection: {otlp.shown} answers") if where else skip(f"connection: {otlp.shown} is reached by a proxy")
+    yield (
+        ok(f"connection: {otlp.shown} answers") if where else skip(f"connection: {otlp.shown} is not reached directly")
+    )
     resource = encode_resource({"service.name": "otel-revenue-collector-test"})
     sender = destinations.otlp(otlp, resource, encode_scope("otel_revenue", __version__), __version__)
     try:
@@ -152,11 +154,12 @@ def receiver(outcome: Outcome, otlp: OtlpSettings, spoken: str) -> Finding:
     if spoken in (_probe.HTTP1, _probe.HTTP2) and tls:
         return fail(f"TLS: the port has none ({reason})", "--endpoint http://...")
     if spoken in (_probe.HTTP1, _probe.HTTP2) and (spoken == _probe.HTTP2) != (otlp.protocol == GRPC):
-        port, option = ("4318", "without --grpc") if otlp.protocol == GRPC else ("4317", "--grpc")
-        return fail(
-            f"receiver: the port speaks another protocol ({reason})",
-            f"{option}, or the other port; usually {port} for this one",
+        option = (
+            "without --grpc, or the port of gRPC, usually 4317"
+            if otlp.protocol == GRPC
+            else "--grpc, or the port of HTTP, usually 4318"
         )
+        return fail(f"receiver: the port speaks another protocol ({reason})", option)
     if reason in _AUTH:
         remedy = "--token-file: the file that the Collector has; there, an empty or missing file refuses everybody"
         return fail(f"auth: the receiver refuses {_credentials(otlp)} ({reason})", remedy)
