@@ -104,3 +104,20 @@ def test_the_page_has_no_alert_that_is_gone() -> None:
     assert sorted((alert["alert"], alert["labels"]["severity"]) for name in FILES for alert in alerts(name)) == sorted(
         told
     )
+
+
+def test_what_operate_says_to_alert_on_is_alerted_on() -> None:
+    """Each metric in the table of docs/operate.md is one that a rule looks at."""
+    page = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+    table = page.partition("### What to alert on")[2].partition("\n## ")[0]
+    named = {
+        name
+        for row in re.findall(r"^\|[^|]+\|([^|]+)\|", table, re.MULTILINE)
+        for name in re.findall(r"`([a-z_.]+)`", row)
+    }
+    rules = (RULES / "application.yaml").read_text(encoding="utf-8")
+
+    assert (True, []) == (
+        len(named) > 5,
+        [name for name in named if f"otel_revenue_{name.replace('.', '_')}" not in rules],
+    )
