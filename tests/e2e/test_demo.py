@@ -115,6 +115,9 @@ def test_telemetry_and_books_agree_in_two_demos_at_the_same_time(tmp_path: Path)
         assert re.search(r"● order\.paid +[\d.,]+ [A-Z]{3} ", demo.text), demo.text
         assert re.search(r"checkout\.payment .*[\d.,]+ [A-Z]{3} .*⇢ trace", demo.text), demo.text
         assert re.search(r"Stripe sent (\d+) events in \d+ webhooks: \1 of them more than once", demo.text), demo.text
+        # A card that was declined for good, one that paid then, and a page that ran out.
+        assert "Recovered: 1 of 2 orders with a decline were paid afterwards; 1 still may be." in demo.text, demo.text
+        assert "Expired: 1 order, 0 of them" in demo.text
         assert "TEST MODE" in demo.text
         assert [] == demo.leftovers
     assert [0, 0] == codes

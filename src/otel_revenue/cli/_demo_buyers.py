@@ -21,7 +21,7 @@ class Fate(enum.Enum):
 
     LEAVES_AT_DESIGN = "left at the design"
     LEAVES_AT_CHECKOUT = "left at the checkout"
-    LEAVES_AT_STRIPE = "left at Stripe's page"
+    LEAVES_AT_STRIPE = "left at Stripe's page, which then ran out"
     DECLINED = "card declined"
     DECLINED_THEN_PAYS = "card declined, then paid"
     PAYS = "paid by card"
@@ -110,6 +110,10 @@ class StripePage:
         """The bank debit arrives, days later in real life."""
         (await self._control.post("/_fake/settle", json={"session": session_id})).raise_for_status()
 
+    async def expire(self, session_id: str) -> None:
+        """The page runs out, a day later in real life."""
+        (await self._control.post("/_fake/expire", json={"session": session_id})).raise_for_status()
+
 
 @dataclass
 class Walk:
@@ -120,6 +124,11 @@ class Walk:
     """The order of somebody who paid by card at once: a good one to show."""
     fates: Counter[Fate] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
+
+    @property
+    def setbacks(self) -> int:
+        """How often money did not come: declines, and pages that ran out."""
+        return sum(self.fates[fate] for fate in (Fate.DECLINED, Fate.DECLINED_THEN_PAYS, Fate.LEAVES_AT_STRIPE))
 
 
 async def walk_all(
@@ -182,6 +191,7 @@ async def _buy(buyer: Buyer, design_id: str, shop: httpx.AsyncClient, page: Stri
 
 async def _pay(buyer: Buyer, session_id: str, page: StripePage, pace: float) -> bool:
     if buyer.fate is Fate.LEAVES_AT_STRIPE:
+        await page.expire(session_id)
         return False
     if buyer.fate in {Fate.DECLINED, Fate.DECLINED_THEN_PAYS}:
         await page.pay(session_id, buyer, decline=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from otel_revenue.analytics.figures import Report
+    from otel_revenue.analytics.funnel_figures import FunnelReport
     from otel_revenue.analytics.trace import OrderTrace
 
     from ._demo_buyers import Buyer, Walk
@@ -236,7 +237,11 @@ class Scene:
 
     def report(self) -> Report:
         """Return the report, as `otel-revenue report --test-mode` makes it."""
-        return self._source().report(Query(period(now=dt.datetime.now(dt.timezone.utc)), live=False))
+        return self._source().report(_in_test_mode())
+
+    def funnel(self) -> FunnelReport:
+        """Return the funnel, as `otel-revenue report --funnel --test-mode` makes it."""
+        return self._source().funnel(_in_test_mode())
 
     def trace(self, order_id: str | None) -> OrderTrace | None:
         """Return one order's traces; of the order that was paid last when None."""
@@ -258,6 +263,10 @@ class Scene:
         except (requests.RequestException, ValueError):
             self.check()
             raise PartFailed("The fake Stripe does not answer any more.") from None
+
+
+def _in_test_mode() -> Query:
+    return Query(period(now=dt.datetime.now(dt.timezone.utc)), live=False)
 
 
 def announced(log: Path) -> str | None:

@@ -17,6 +17,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from ._demo_check import verdict
+from ._funnel_tables import on_money
 from ._report_tables import print_report
 from ._trace_tree import tree
 from ._words import count
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from otel_revenue.analytics.figures import Report
+    from otel_revenue.analytics.funnel_figures import FunnelReport
     from otel_revenue.analytics.trace import OrderTrace, SpanNode
     from otel_revenue.testing.fake_stripe.summary import Traffic
 
@@ -109,6 +111,12 @@ class Show:
         """Print the report: the same as `otel-revenue report --test-mode`."""
         self._rule("What telemetry knows: otel-revenue report --test-mode")
         print_report(report, self.console)
+
+    def funnel(self, found: FunnelReport) -> None:
+        """Say what did not become money; the whole funnel is `otel-revenue report --funnel --test-mode`."""
+        self._rule("What did not become money: otel-revenue report --funnel --test-mode")
+        for line in on_money(found):
+            self._line(line)
 
     def trace(self, trace: OrderTrace) -> None:
         """Print one order's traces, with the payment on them; webhooks that changed nothing are counted alone."""

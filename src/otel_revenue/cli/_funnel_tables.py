@@ -11,6 +11,7 @@ from otel_revenue.analytics.figures import Ratio
 from otel_revenue.analytics.funnel_figures import Slice
 
 from ._report_tables import DEFINITIONS, MOST_ROWS, duration, new_table, scope, share, shown_name
+from ._words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -112,10 +113,10 @@ def remarks(found: FunnelReport) -> list[str]:
     """Return what the reader must know about the numbers: rates, what is provisional, what is in none of them."""
     synthetic = sum(left.synthetic for left in found.left_out)
     return [
-        *_on_money(found),
+        *on_money(found),
         *_on_doubt(found),
         *(
-            f"{left.without_key} events {left.name} name neither order nor journey: in no order of the funnel."
+            f"{count(left.without_key, 'event')} {left.name} without order or journey: in no order of the funnel."
             for left in found.left_out
             if left.without_key
         ),
@@ -123,7 +124,8 @@ def remarks(found: FunnelReport) -> list[str]:
     ]
 
 
-def _on_money(found: FunnelReport) -> Iterator[str]:
+def on_money(found: FunnelReport) -> Iterator[str]:
+    """Yield what became of attempts and orders: open conversion, declines and what was recovered, pages that ran out."""
     begun, per_start = found.total.conversion.of, found.open_conversion
     if per_start is not None:
         yield f"Open conversion: {found.paid_orders} paid orders of the period per {begun} that began in it: {per_start:.1%}."
@@ -135,9 +137,9 @@ def _on_money(found: FunnelReport) -> Iterator[str]:
             + (f"; {declines.provisional} still may be." if declines.provisional else ".")
         )
     if declines.renewals:
-        yield f"{declines.renewals} failed attempts at renewals are in none of this."
+        yield f"Renewals: {count(declines.renewals, 'failed attempt')}, in none of this."
     if found.expired.of:
-        yield f"Expired: {found.expired.of} orders; {found.expired.hits} of them were paid by another payment all the same."
+        yield f"Expired: {count(found.expired.of, 'order')}, {found.expired.hits} of them paid all the same."
 
 
 def _on_doubt(found: FunnelReport) -> Iterator[str]:

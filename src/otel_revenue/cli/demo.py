@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
+    from otel_revenue.analytics.funnel_figures import FunnelReport
+
     from ._demo_buyers import Walk
     from ._demo_scene import Scene
     from ._demo_show import Show
 
 SETTLE_S = 45.0
-"""How long the demo waits for the next payment to become known: holds (10 s by default) and delivery take their time."""
+"""How long the demo waits for the next event to become known: holds (10 s by default) and delivery take their time."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -91,21 +93,29 @@ def _let_them_buy(arguments: argparse.Namespace, scene: Scene, show: Show) -> Wa
     scene.drain()
     expected = sum(row.count for row in scene.books().values())
     with show.progress("payments known", expected) as advance:
-        _wait_for(scene, expected, advance)
+        _wait_for(scene.check, lambda: sum(row.count for row in scene.known().values()), expected, advance)
+    with show.progress("setbacks known", walk.setbacks) as advance:
+        _wait_for(scene.check, lambda: _setbacks(scene.funnel()), walk.setbacks, advance)
+    # Room for one too many to show itself, and for the last spans to arrive.
+    time.sleep(1.5)
     return walk
 
 
-def _wait_for(scene: Scene, expected: int, advance: Callable[[int], None]) -> None:
+def _setbacks(found: FunnelReport) -> int:
+    return found.declines.attempts.hits + found.expired.of
+
+
+def _wait_for(
+    check: Callable[[], None], count: Callable[[], int], expected: int, advance: Callable[[int], None]
+) -> None:
     before, deadline = -1, 0.0
     while True:
-        scene.check()
-        known = sum(row.count for row in scene.known().values())
+        check()
+        known = count()
         advance(min(known, expected))
         if known > before:
             before, deadline = known, time.monotonic() + SETTLE_S
         if known >= expected:
-            # Room for one too many to show itself, and for the last spans to arrive.
-            time.sleep(1.5)
             return
         if time.monotonic() > deadline:
             return
@@ -117,6 +127,7 @@ def _account(scene: Scene, walk: Walk, show: Show) -> int:
 
     show.crowd(walk, scene.traffic())
     show.report(scene.report())
+    show.funnel(scene.funnel())
     same = show.verdict(compare(scene.books(), scene.known()))
     trace = scene.trace(walk.example)
     if trace is not None:

@@ -43,9 +43,9 @@ def test_every_figure_of_the_funnel_says_of_what() -> None:
         "insufficient_funds",
         "Decline rate: 2 of 3 attempts",
         "Recovered: 1 of 2 orders",
-        "1 failed attempts at renewals",
-        "Expired: 1 orders; 0 of them were paid",
-        "1 events checkout.start name neither order nor journey",
+        "Renewals: 1 failed attempt,",
+        "Expired: 1 order, 0 of them paid all the same.",
+        "1 event checkout.start without order or journey",
         "3 events of bots",
         "docs/dashboard.md",
     ):
