@@ -28,6 +28,7 @@ _OURS: Final = "from otel_revenue.instrumentation import RevenueInstrumentor"
 _ADDED: Final = {
     "otel-revenue": (_SDK, _OURS),
     "  where opentelemetry-instrument runs": (f"{_SDK}; {_AUTO}", _OURS),
+    "  the same, and instrumented": (f"{_SDK}; {_AUTO}", f"{_OURS}; RevenueInstrumentor().instrument(store='store')"),
     "posthog": (_SDK, "import posthog"),
     "stripe": (_SDK, "import stripe"),
 }
