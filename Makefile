@@ -8,6 +8,9 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/otel-revenue
 # One of each change of shapes; the newest is in the virtual environment, and `make matrix` tries the others.
 STRIPE_VERSIONS := 11.6.0 15.0.0
 STRIPE_CLI_VERSION := 1.52.0
+# Beside the environment, so that only the test of what people's instrumentations export has them.
+INSTRUMENTATIONS := $(CACHE)/instrumentations/0.66b1-2.1.9
+INSTRUMENTATION_PARTS := $(foreach i,requests httpx logging sqlalchemy,"opentelemetry-instrumentation-$(i)==0.66b1") "sqlalchemy==2.1.9"
 STRIPE_CLI := $(CACHE)/stripe-cli/$(STRIPE_CLI_VERSION)
 PROMETHEUS := $(CACHE)/prometheus
 CLICKHOUSE_VERSION := 26.9.0
@@ -31,9 +34,9 @@ help: ## this list
 demo: setup-demo ## buyers walk through an unmodified shop, half a minute after set-up; SERVE=1 keeps it open
 	@$(BIN)/otel-revenue demo $(if $(SERVE),--serve) $(DEMO_ARGS)
 
-test: setup stripe-cli stripe-versions browser prometheus clickhouse kafka lint ## set up and run everything: lint, types, all tests; some minutes
+test: setup stripe-cli stripe-versions instrumentations browser prometheus clickhouse kafka lint ## set up and run everything: lint, types, all tests; some minutes
 	@OTEL_REVENUE_TEST_STRIPE_CLI="$$(cat $(STRIPE_CLI)/path)" OTEL_REVENUE_TEST_STRIPE_TARGETS="$(STRIPE_TARGETS)" \
-		OTEL_REVENUE_TEST_BROWSER="$(BROWSER)" $(COLLECTOR_PARTS) \
+		OTEL_REVENUE_TEST_BROWSER="$(BROWSER)" OTEL_REVENUE_TEST_INSTRUMENTATIONS="$(INSTRUMENTATIONS)" $(COLLECTOR_PARTS) \
 		$(BIN)/python -m pytest -p tests.plugins.no_skips -m "not slow" $(PYTEST_ARGS)
 
 collector-table: setup prometheus clickhouse kafka ## what each backend of the Collector does when it is killed or refused; writes docs/collector.md
@@ -109,6 +112,14 @@ stripe-versions: $(foreach v,$(STRIPE_VERSIONS),$(CACHE)/stripe/$(v)/.stamp)
 # Without dependencies: what stripe needs (requests, typing_extensions) is in the virtual environment.
 $(CACHE)/stripe/%/.stamp: | $(VENV)/.stamp-dev
 	@rm -rf $(@D) && $(BIN)/pip install --quiet --no-deps --target $(@D) "stripe==$*"
+	@touch $@
+
+.PHONY: instrumentations
+instrumentations: $(INSTRUMENTATIONS)/.stamp
+
+# Without dependencies: what they need of OpenTelemetry is in the virtual environment.
+$(INSTRUMENTATIONS)/.stamp: | $(VENV)/.stamp-dev
+	@rm -rf $(@D) && $(BIN)/pip install --quiet --no-deps --target $(@D) $(INSTRUMENTATION_PARTS)
 	@touch $@
 
 stripe-cli: $(STRIPE_CLI)/path

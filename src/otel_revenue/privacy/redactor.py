@@ -197,14 +197,21 @@ class Redactor:
         changed = False
         for key, member in value.items():
             name = self._text(str(key))
-            kind = structure.kind_of_member(name, member) if isinstance(member, str) else kind_of(name)
-            if kind and not isinstance(member, (bool, type(None))):
-                self._count(kind)
-                clean[name] = f"[{kind}]"
-            else:
-                clean[name] = self._searched(member, depth + 1)
+            clean[name] = self._member(name, member, depth + 1)
             changed = changed or clean[name] is not member or name != key
         return clean if changed else value
+
+    def _member(self, name: str, value: Any, depth: int) -> Any:
+        if isinstance(value, (list, tuple)) and depth < _DEEPEST:
+            clean = [self._member(name, item, depth + 1) for item in value]
+            return value if all(map(operator.is_, clean, value)) else clean
+        if isinstance(value, Mapping) or value is None or isinstance(value, bool):
+            return self._searched(value, depth)
+        kind = structure.kind_of_member(name, value) if isinstance(value, str) else kind_of(name)
+        if not kind:
+            return self._searched(value, depth)
+        self._count(kind)
+        return f"[{kind}]"
 
     # -- text ---------------------------------------------------------------------------------------------------------
 

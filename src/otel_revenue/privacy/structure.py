@@ -26,19 +26,22 @@ _PARAMETER: Final = re.compile(
 _HEADER: Final = re.compile(
     r"(?i)(?<![A-Za-z0-9_-])((?:proxy-)?authorization|(?:set-)?cookie|x-api-key|stripe-signature)(['\"]?\s{0,8}[:=]\s{0,8})([^\r\n]{1,65536})"
 )
-# "key": or 'key': of JSON and repr, also inside of a string that was escaped itself; and key='...' of a call or a repr.
+# "key": or 'key': of JSON and repr, also inside of a string that was escaped itself; ('key', of pairs; and key='...' of a call.
 _MEMBER: Final = re.compile(
-    r"(?:(?P<escape>\\{0,7})(?P<quote>[\"'])(?P<key>[A-Za-z_$@][A-Za-z0-9_.$@ -]{0,63})(?P=escape)(?P=quote)\s{0,8}(?::|=>|=)\s{0,8}"
-    r"|(?<![A-Za-z0-9_])(?P<name>[A-Za-z_][A-Za-z0-9_]{0,63})=(?=[bru]{0,2}[\"']))"
+    r"(?P<escape>\\{0,7})(?P<quote>[\"'])(?P<key>[A-Za-z_$@][A-Za-z0-9_.$@ -]{0,63})(?P=escape)(?P=quote)"
+    r"\s{0,8}(?::|=>|=)(?:\s|\\{1,8}[rnt]){0,64}"
+    r"|\((?P<escape2>\\{0,7})(?P<quote2>[\"'])(?P<first>[A-Za-z_$@][A-Za-z0-9_.$@ -]{0,63})(?P=escape2)(?P=quote2), "
+    r"|(?<![A-Za-z0-9_])(?P<name>[A-Za-z_][A-Za-z0-9_]{0,63})=(?=[bru]{0,2}[\"'])"
 )
 _STRING: Final = re.compile(r"[bru]{0,2}(\\{0,7})([\"'])")
+_GAP: Final = re.compile(r"(?:[ \t\r\n,]|\\{1,8}[rnt])*")
 _BARE: Final = re.compile(r"[^\s,}\])]{1,256}")
 
 SAFE: Final = frozenset(
     "id object type kind status state currency country livemode created event event_name level severity severity_text logger method route "
     "scheme protocol code decline_code error_code payment_status mode brand funding network reason api_version version timestamp time ts "
     "date datetime created_at updated_at sku skus tier surface order_id journey_id event_id design_id trace_id span_id request_id interval "
-    "billing_reason locale lang language message msg module filename funcname lineno thread process service environment host port path "
+    "billing_reason locale lang language module filename funcname lineno thread process service environment host port path "
     "content_type encoding unit bucket region zone".split()
 )
 """Members of an object whose text stays, searched like all text."""
@@ -74,7 +77,7 @@ def mask_members(text: str, count: Count) -> str:
     rest = at = 0
     while (member := _MEMBER.search(text, at)) is not None:
         at = member.end()
-        key = member["key"] or member["name"]
+        key = member["key"] or member["first"] or member["name"]
         for start, end in _values(text, at, alone=bool(kind_of(key))):
             kind = kind_of_member(key, text[start:end])
             if kind:
@@ -97,18 +100,22 @@ def _values(text: str, at: int, *, alone: bool) -> list[tuple[int, int]]:
     """Return where the texts of a member's value are: one string, those of a list, or one bare word where *alone*."""
     if text.startswith("[", at):
         spans: list[tuple[int, int]] = []
-        at += 1
+        at = _after_gap(text, at + 1)
         while (found := _string(text, at)) is not None:
             start, end, at = found
             spans.append((start, end))
-            while at < len(text) and text[at] in ", \r\n\t":
-                at += 1
+            at = _after_gap(text, at)
         return spans
     found = _string(text, at)
     if found is not None:
         return [found[:2]]
     bare = _BARE.match(text, at) if alone and text[at : at + 1] not in "{[(" else None
     return [] if bare is None or bare.group() in ("null", "None", "true", "false", "True", "False") else [bare.span()]
+
+
+def _after_gap(text: str, at: int) -> int:
+    gap = _GAP.match(text, at)
+    return at if gap is None else gap.end()
 
 
 def _string(text: str, at: int) -> tuple[int, int, int] | None:

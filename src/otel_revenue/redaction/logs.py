@@ -8,6 +8,7 @@ Up to 1.38 a record came as `LogData`, with the resource on the record; since 1.
 from __future__ import annotations
 
 import copy
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.attributes import BoundedAttributes
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 LogRecordExporter: Final[Any] = getattr(_export, "LogRecordExporter", None) or _export.LogExporter
 
 _MASKED: Final = "[masked]"
-_WHOLE: Final = frozenset({"stripe"})
-"""Loggers that print whole objects of Stripe's API: nothing of their text stays."""
+_WHOLE: Final = re.compile(r"(?:stripe|sqlalchemy\.(?:engine|pool|orm)|django\.db\.backends)(?:\.|\Z)").match
+"""Loggers that print whole objects of Stripe's API, or what is written into a database: nothing of their text stays."""
 
 
 class RedactingLogRecordProcessor(LogRecordProcessor):
@@ -110,7 +111,7 @@ class RedactedLogRecordExporter(LogRecordExporter):  # type: ignore[misc]
 def _redact(redactor: Redactor, parts: Parts, data: Any) -> None:
     record, scope = data.log_record, data.instrumentation_scope
     if record.body is not None:
-        record.body = _MASKED if scope is not None and scope.name in _WHOLE else redactor.body(record.body)
+        record.body = _MASKED if scope is not None and _WHOLE(scope.name) else redactor.body(record.body)
     attributes = parts.attributes(record.attributes)
     if attributes is not record.attributes:
         record.attributes = bounded(attributes, record.attributes, immutable=False)  # later processors may add to it

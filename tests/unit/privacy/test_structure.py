@@ -27,12 +27,15 @@ def _all(text: str) -> str:
         r'{"name": "say \"Xanthippe\" now"}',
         '{"tags": ["a", "Xanthippe"]}',
         '{"metadata": {"note": "Xanthippe"}}',
-        r'{"message": "got {\"name\": \"Xanthippe\"}"}',
-        r'{"message": "got {\"m\": \"{\\\"name\\\": \\\"Xanthippe\\\"}\"}"}',
+        r'{"event": "got {\"name\": \"Xanthippe\"}"}',
+        r'{"event": "got {\"m\": \"{\\\"name\\\": \\\"Xanthippe\\\"}\"}"}',
         '{"name": "Xanthippe',
         "Customer(name='Xanthippe', n=3)",
         "1 validation error: input_value='Xanthippe', input_type=str",
         "{'name' => 'Xanthippe'}",
+        '{"tags": [\n  "a",\n  "Xanthippe"\n]}',
+        '{"error": {"message": "The card of Xanthippe was declined."}}',
+        "OrderedDict([('code', 'declined'), ('name', 'Xanthippe')])",
         "{b'name': b'Xanthippe'}".replace("b'name'", "'name'"),
         "GET /pay?name=Xanthippe&page=2",
         "customer%5Bname%5D=Xanthippe&amount=100",
@@ -53,12 +56,13 @@ def test_a_value_under_a_person_s_name_goes(text: str) -> None:
     "text",
     [
         '{"id": "cus_NffrFeUfNV2Hib", "object": "customer", "livemode": false, "created": 1780000000}',
-        '{"level": "info", "message": "worker started", "method": "GET", "path": "/orders/17"}',
+        '{"level": "info", "event": "worker started", "method": "GET", "path": "/orders/17"}',
         '{"charge": "ch_3Nds82s1t6Uzpa2cY7Jk18RF"}',
         "GET /orders?page=2&sort=price&session_id=cs_test_a1B2c3d4 200",
         "took=13ms status=200 worker name=worker-1",
         "it's five o'clock: \"fine\"",
         "a = b == c; x: y",
+        "chose ['red', 'blue'] of (\"a\", 1)",
     ],
 )
 def test_what_is_nobody_s_stays(text: str) -> None:
@@ -79,7 +83,7 @@ def test_a_person_s_value_never_survives_its_printing(around: dict[str, object],
     """Whatever stands around it, and however often it was printed inside of other text, a name under `name` is masked."""
     text = repr({**around, "name": CANARY}) if as_repr else json.dumps({**around, "name": CANARY})
     for _ in range(times):
-        text = json.dumps({"message": text})
+        text = json.dumps({"event": text})
 
     assert CANARY not in mask_members(text, lambda kind: None)
 
