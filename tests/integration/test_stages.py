@@ -77,12 +77,12 @@ def test_what_is_no_stage(app: App, framework: str) -> None:
 
 
 def _fastapi_shop() -> Any:
-    shop, router = FastAPI(), APIRouter(prefix="/designs")
+    shop, router = FastAPI(), APIRouter(prefix="/{design_id}")
 
-    @router.post("/new/approve")
+    @shop.post("/designs/new/approve")
     def new() -> None: ...
 
-    @router.post("/{design_id}/approve", response_model=None)
+    @router.post("/approve", response_model=None)
     def approve(design_id: str) -> Response | None:
         if design_id == "broken":
             raise RuntimeError
@@ -90,7 +90,7 @@ def _fastapi_shop() -> Any:
             return RedirectResponse("/", 303)
         return Response(status_code=404) if design_id == "missing" else None
 
-    shop.include_router(router)
+    shop.include_router(router, prefix="/designs")
     client = TestClient(shop, raise_server_exceptions=False, follow_redirects=False)
     return lambda method, path: client.request(method, path).status_code
 
@@ -344,6 +344,30 @@ def test_the_surface_of_a_request(app: App, query: dict[str, str], referrer: str
     (event,) = events(app, "design.started")
 
     assert (surface, source) == (event.attributes["surface"], event.attributes["surface_source"])
+
+
+MACHINES = [
+    ({"User-Agent": "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"}, True),
+    ({"Sec-Purpose": "prefetch;prerender"}, True),
+    ({"Purpose": "prefetch"}, True),
+    ({"User-Agent": "Mozilla/5.0 (Linux; Android 10; CUBOT X30) AppleWebKit/537.36"}, None),
+    ({"User-Agent": "python-requests/2.32"}, None),
+    ({"User-Agent": ""}, None),
+]
+
+
+@pytest.mark.parametrize(("headers", "synthetic"), MACHINES)
+def test_machines_are_marked(app: App, headers: dict[str, str], synthetic: bool | None) -> None:
+    """A crawler's and a prefetching browser's request is a stage that says so; a front end that calls the shop is no machine."""
+    mapped(app, START)
+    shop = FastAPI()
+
+    @shop.get("/checkout")
+    def page() -> None: ...
+
+    TestClient(shop).get("/checkout", headers=headers)
+
+    assert [synthetic] == [e.attributes.get("synthetic") for e in events(app, "checkout.start")]
 
 
 def test_which_sources_may_speak(app: App) -> None:

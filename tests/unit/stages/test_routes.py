@@ -65,7 +65,20 @@ def test_a_path_gives_the_placeholders(template: str, path: str, values: dict[st
 
 
 @pytest.mark.parametrize(
-    "text", ["", "designs", "/designs/{id", "/designs/<id", "/{id}/{id}", "/a/*", "/designs/{}", "/a b", "/d/{1x}"]
+    "text",
+    [
+        "",
+        "designs",
+        "/designs/{id",
+        "/designs/<id",
+        "/{id}/{id}",
+        "/a/*",
+        "/designs/{}",
+        "/a b",
+        "/d/{1x}",
+        "/{a}-{b}",
+        "/{a:path}/x/{b:path}",
+    ],
 )
 def test_a_malformed_template_is_refused(text: str) -> None:
     """A template that no framework would take is refused."""

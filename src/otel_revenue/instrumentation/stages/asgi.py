@@ -45,10 +45,10 @@ def looked_at(stages: Stages, scope: Scope, send: Send, route: str | None) -> Se
     """Return *send*, or for a request of a mapped route one that looks at its answer; once for each request."""
     if not stages.active or scope.get("type") != "http" or scope.get(SEEN):
         return send
+    scope[SEEN] = True
     candidates = stages.of(scope["method"], route)
     if not candidates:
         return send
-    scope[SEEN] = True
     pending = stages.begin(candidates, _asked(scope))
     return send if pending is None else _Answer(send, pending)
 

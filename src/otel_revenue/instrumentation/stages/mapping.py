@@ -136,7 +136,7 @@ def _route(said: object) -> tuple[str, Template]:
         return method.upper(), Template(text.strip())
     except ValueError:
         raise ValueError(
-            f"{_shown(text)} is no route template: it begins with a slash, and each placeholder has a name of its own"
+            f"{_shown(text)} is no route template: it begins with a slash, and each placeholder has a name and a segment of its own"
         ) from None
 
 

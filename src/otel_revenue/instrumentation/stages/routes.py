@@ -16,6 +16,7 @@ _PLACEHOLDER: Final = re.compile(
     r"|<(?:(?P<angle_kind>[^<>:]+):)?(?P<angle>[A-Za-z_]\w*)>"
     r"|\(\?P<(?P<group>[A-Za-z_]\w*)>(?:[^()]|\([^()]*\))*\)"
 )
+_SIDE_BY_SIDE: Final = re.compile(r"\{\}[^/]*\{\}")
 _LEFT_OVER: Final = re.compile(r"[{}<>()*?\s]")
 
 
@@ -29,18 +30,23 @@ class Template:
         shape: what two spellings of one route have in common.
 
     Raises:
-        ValueError: it does not begin with a slash, a bracket is not closed, or a name comes twice.
+        ValueError: it does not begin with a slash, a bracket is not closed, a name comes twice, or two placeholders stand in
+            one segment.
     """
 
     __slots__ = ("_path", "names", "shape", "text")
 
     def __init__(self, text: str) -> None:
         rest = _PLACEHOLDER.sub("", text)
-        self.names = tuple(_name(match) for match in _PLACEHOLDER.finditer(text))
-        if not text.startswith("/") or _LEFT_OVER.search(rest) or len(set(self.names)) < len(self.names):
-            raise ValueError(text)
+        found = list(_PLACEHOLDER.finditer(text))
+        self.names = tuple(_name(match) for match in found)
         self.text = text
         self.shape = shape(text)
+        if not text.startswith("/") or _LEFT_OVER.search(rest) or len(set(self.names)) < len(self.names):
+            raise ValueError(text)
+        # Of several in a row, or of several that take slashes, a hostile path could be divided in very many ways.
+        if _SIDE_BY_SIDE.search(self.shape) or sum(_kind(match) == "path" for match in found) > 1:
+            raise ValueError(text)
         self._path = re.compile(_regex(text.rstrip("/")) + "/?")
 
     def match(self, path: str) -> dict[str, str] | None:
@@ -68,10 +74,14 @@ def _name(match: re.Match[str]) -> str:
     return match["brace"] or match["angle"] or match["group"]
 
 
+def _kind(match: re.Match[str]) -> str | None:
+    return match["brace_kind"] or match["angle_kind"]
+
+
 def _regex(text: str) -> str:
     parts, end = [], 0
     for match in _PLACEHOLDER.finditer(text):
-        kind = match["brace_kind"] or match["angle_kind"]
-        parts += [re.escape(text[end : match.start()]), f"(?P<{_name(match)}>{'.+' if kind == 'path' else '[^/]+'})"]
+        value = ".+" if _kind(match) == "path" else "[^/]+"
+        parts += [re.escape(text[end : match.start()]), f"(?P<{_name(match)}>{value})"]
         end = match.end()
     return "".join([*parts, re.escape(text[end:])])

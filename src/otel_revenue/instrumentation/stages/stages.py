@@ -58,8 +58,8 @@ class Stages:
 
         *route* is the framework's own template, or the end of it; None where no framework tells it.
         """
-        self._asked += 1
-        if self._asked == PATIENCE:
+        asked = self._asked = self._asked + 1
+        if asked >= PATIENCE and self._untold:
             self._tell_unmet()
         found = self._by_route.get((method, route))
         if found is None:
@@ -84,6 +84,8 @@ class Stages:
             told, refused = values.before(stage, asked, placeholders)
             begun.append((stage, told, refused))
             known.update(told)
+            if asked.by_machine():
+                told["synthetic"] = True
         if not begun:
             return None
         values.with_exact_money(known)
@@ -132,7 +134,7 @@ class Stages:
             return
         seen.append(status)
         if len(seen) >= _MISSES:
-            del self._statuses[stage]
+            self._statuses.pop(stage, None)
             logger.warning(
                 "otel-revenue: stages: %s was answered %d times, and never as its entry wants it for %s; the last status was %d. "
                 "Name it in the entry's status, or mend the route.",
@@ -147,8 +149,9 @@ class Stages:
         self._statuses.pop(stage, None)
 
     def _tell_unmet(self) -> None:
-        seen = {f"{method} {route}" for method, route in self._by_route if route is not None}
-        for stage in sorted(self._untold, key=lambda s: s.route):
+        untold, self._untold = self._untold, set()
+        seen = {f"{method} {route}" for method, route in list(self._by_route) if route is not None}
+        for stage in sorted(untold, key=lambda s: s.route):
             near = difflib.get_close_matches(stage.route, seen, n=1)
             logger.warning(
                 "otel-revenue: stages: none of the first %d requests of this process was %s, so that nothing was recorded as %s%s.",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -18,8 +19,14 @@ if TYPE_CHECKING:
 
     from .mapping import Source, Stage
 
+_CRAWLER: Final = re.compile(
+    r"(?<!cu)bot(?![a-z])|crawl|spider|slurp|lighthouse|headless|facebookexternalhit|pingdom|uptime|statuscake",
+    re.IGNORECASE,
+)
+"""Words by which programs that only look call themselves. Those of HTTP clients are not among them: a shop's own front end is one."""
 MAX_ANSWER: Final = 16 * 1024
 """Bytes of a JSON answer that is looked into; a larger one passes unseen."""
+_MAX_AGENT: Final = 512
 _MAX_QUERY: Final = 8 * 1024
 _MAX_TEXT: Final = 1000
 """The longest id is replaced by its hash at 255: what is much longer is none."""
@@ -51,6 +58,11 @@ class Asked:
         if not self.query_string or len(self.query_string) > _MAX_QUERY:
             return {}
         return dict(reversed(parse_qsl(self.query_string)))
+
+    def by_machine(self) -> bool:
+        """Tell whether nobody looks: a page that a browser fetches ahead of time, a crawler, a probe that says what it is."""
+        purpose = f"{self.header('sec-purpose')} {self.header('purpose')} {self.header('x-moz')}".lower()
+        return "prefetch" in purpose or _CRAWLER.search((self.header("user-agent") or "")[:_MAX_AGENT]) is not None
 
 
 def is_small_json(kind: str | None, encoding: str | None, length: str | None) -> bool:
