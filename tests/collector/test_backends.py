@@ -12,6 +12,8 @@ import yaml
 
 from collector.backends.play import COLUMNS
 from collector.backends.table import BACKENDS, Backend
+from otel_revenue import cli
+from support import layers
 from support.collector import BASE, CONFIG, OLDER, PROGRAM, ask
 
 if TYPE_CHECKING:
@@ -67,6 +69,20 @@ def test_any_combination_loads(program: str, tmp_path: Path) -> None:
         refusals = [text for text in pool.map(refusal, [*pairs, tuple(there)]) if text]
 
     assert [] == refusals
+
+
+def test_all_files_are_one_sound_configuration(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    No program of ours has the parts for all files, but nothing is to be found in the layers of all of them, S3's included.
+    """
+    files = [*BASE, "metrics.yaml", "browser.yaml", *layers.BACKENDS]
+    for name, value in layers.environment(*files).items():
+        monkeypatch.setenv(name, value)
+    code = cli.main(["collector", "check", "--no-validate", *(str(CONFIG / name) for name in files)])
+
+    assert (0, True) == (code, "no fault found" in capsys.readouterr().out)
 
 
 REQUIRED = {
