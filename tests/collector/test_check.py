@@ -170,11 +170,15 @@ FAULTS = {
     ),
     "a batch before the queue on disk": (
         {B: both(put("processors", "batch", value=None), put(*PIPELINES, "logs/otlp_events", "processors", value=["batch"]))},
-        (B, "service::pipelines::logs/otlp_events::processors", "batch stands before the queue on disk"),
+        (B, "service::pipelines::logs/otlp_events::processors", "batch answers before"),
     ),
     "a batch before the fork": (
         {"base.yaml": both(put("processors", "batch", value=None), put(*PIPELINES, "logs/server_in", "processors", value=["batch"]))},
-        ("base.yaml", "service::pipelines::logs/server_in::processors", "batch stands before the queue on disk"),
+        ("base.yaml", "service::pipelines::logs/server_in::processors", "batch answers before"),
+    ),
+    "a batch before the backend of record": (
+        {"base.yaml": both(put("processors", "batch", value=None), put(*PIPELINES, "logs/money_record", "processors", value=["batch"]))},
+        ("base.yaml", "service::pipelines::logs/money_record::processors", "batch answers before otlp_http/otlp_record does"),
     ),
     "a backend that looks on at money": (
         {B: put(*PIPELINES, "logs/otlp_events", "receivers", value=["forward/events", "forward/money_watch"])},
@@ -318,6 +322,13 @@ def test_metrics_of_money_that_can_fail_are_told() -> None:
     told = [file_and_key[:2] for file_and_key in found(*OTLP, "metrics.yaml", spoil=unbatched)]
 
     assert [("metrics.yaml", key)] == told
+
+
+def test_a_queue_that_waits_for_the_result_is_an_answer() -> None:
+    """The exporter of record may have a queue, if it passes on what its backend says."""
+    waiting = put("exporters", "otlp_http/otlp_record", "sending_queue", value={"wait_for_result": True})
+
+    assert [] == found(*OTLP, spoil={B: waiting})
 
 
 def test_asking_nobody_is_fine_while_a_queue_on_disk_has_the_money() -> None:

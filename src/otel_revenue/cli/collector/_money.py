@@ -78,16 +78,18 @@ def watchers(whole: Whole) -> Iterator[Fault]:
 
 
 def batches(whole: Whole) -> Iterator[Fault]:
-    """Find batch processors before a persistent queue: they acknowledge what is in memory alone. Metrics come again by themselves."""
+    """Find batch processors before an answer that counts: they acknowledge what is in memory alone. Metrics come again by themselves."""
+    of_record = {name for pipeline in whole.behind("forward/money") for name in pipeline.exporters}
     for pipeline in (p for p in whole.pipelines if not p.name.startswith("metrics")):
         batch = next((name for name in pipeline.processors if _kind(name) == "batch"), None)
-        kept = [name for name in _ends(whole, pipeline) if _queue(whole, name) == _DISK]
-        if batch and kept:
+        ends = _ends(whole, pipeline)
+        behind = next((name for name in ends if name in of_record or _queue(whole, name) == _DISK), None)
+        if batch and behind:
             yield Fault(
                 grave=True,
                 file=whole.file(*pipeline.key.split("::"), "processors"),
                 key=f"{pipeline.key}::processors",
-                what=f"{batch} stands before the queue on disk of {kept[0]}: what it holds is acknowledged, and lost at a kill",
+                what=f"{batch} answers before {behind} does: what it holds is acknowledged, and lost at a kill",
                 remedy="take it out; sending_queue::batch batches behind the queue",
             )
 
@@ -138,7 +140,8 @@ def _queue(whole: Whole, name: str) -> str:
     queue = whole.settings("exporters", name).get("sending_queue")
     if not isinstance(queue, dict):
         return _MEMORY
-    if whole.said(queue.get("enabled", True)) == "false":
+    # A queue that waits for the result passes the backend's answer on, as none would.
+    if whole.said(queue.get("enabled", True)) == "false" or whole.said(queue.get("wait_for_result", False)) == "true":
         return _OFF
     return _DISK if queue.get("storage") else _MEMORY
 
