@@ -313,7 +313,7 @@ class Settings:
         default=False,
         parse=shapes.flag,
         meaning="Whether each event that is not money is synced to the disk before the application goes on, so that it survives a "
-        "power cut too, not only a crash of the process. Costs each event a sync. Payments always are.",
+        "power cut too, not only a crash of the process. Costs each event a sync. Payments always are, a browser's events never.",
         shape="true or false",
         example="true",
     )

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from otel_revenue import flush
+from otel_revenue import flush, track
 from otel_revenue.browser import reading, service
 from otel_revenue.browser.limits import MAX_BODY
 from otel_revenue.browser.rates import ALL_PER_S
+from otel_revenue.delivery import segment
 from support.browser_posts import FROM_PAGE, Asgi, Sent, Wsgi, body, record
 
 if TYPE_CHECKING:
@@ -219,6 +220,25 @@ def test_without_instrumentation_nothing_is_taken(edge: Any) -> None:
 def test_everything_else_is_the_applications(edge: Any, path: str) -> None:
     """A path that is not ours goes through."""
     assert b"app" == edge.ask(Sent(path=path, chunks=[b"x"])).body
+
+
+def test_where_events_leave_on_spans_alone_nothing_is_taken(app: App, edge: Any) -> None:
+    """A browser's event has no span here: where there are no log events, the page is told so, instead of being believed in vain."""
+    app.instrument(event_signal="spans")
+
+    assert (503, {"inactive": 1}) == (edge.ask(Sent(chunks=[body(record())])).status, refused(app))
+
+
+def test_no_post_waits_for_the_disk(app: App, edge: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the application's own events are synced, those that anybody may send are not."""
+    calls: list[int] = []
+    monkeypatch.setattr(segment, "_sync", calls.append)
+    app.instrument(spool_sync="true")
+    reply = edge.ask(Sent(chunks=[body(*[record()] * 5)]))
+    after = len(calls)
+    track("checkout.start")
+
+    assert ({"accepted": 5}, 0, 1) == (reply.said, after, len(calls))
 
 
 @pytest.mark.swallow

@@ -48,7 +48,7 @@ LOGS: Final = "/v1/logs"
 TAILS: Final = (MODULE, LOGS)
 
 REASONS: Final[dict[str, tuple[int, str]]] = {
-    "inactive": (503, "the application is not instrumented by otel-revenue"),
+    "inactive": (503, "the application is not instrumented by otel-revenue, or records span events alone"),
     "busy": (503, "the event could not be written"),
     "method": (405, "POST events here"),
     "rate": (429, "too many posts"),

@@ -51,13 +51,13 @@ class Service:
             return module.serve(request.method, request.headers)
         if request.method == "OPTIONS":
             return _cross_origin(request, Answer(204, (("access-control-max-age", "86400"),), b""))
-        runtime = active.get()
+        runtime = _recording()
         reason = "inactive" if runtime is None else self._why_not(runtime, request)
         return None if reason is None else _refused(request, reason)
 
     def with_body(self, request: Request, body: bytes) -> Answer:
         """Record what a post tells of."""
-        runtime = active.get()
+        runtime = _recording()
         try:
             return _cross_origin(request, self._record(runtime, request, body))
         except Refused as refused:
@@ -108,6 +108,12 @@ class Service:
             raise Refused("busy")
         said = {"accepted": recorded, **({"refused": dict(reasons)} if reasons else {})}
         return as_json(202 if recorded else 400, said)
+
+
+def _recording() -> Runtime | None:
+    """Return the runtime; None where there is none, or where it records span events alone: these events have no span here."""
+    runtime = active.get()
+    return runtime if runtime is not None and runtime.plan.logs else None
 
 
 def _fits(length: str | None) -> bool:

@@ -90,9 +90,9 @@ class Spool:
         # A pid comes again, in a container at every start: names must not.
         self._instance = secrets.token_hex(6)
 
-    def append(self, frame: bytes) -> None:
+    def append(self, frame: bytes, *, sync: bool = True) -> None:
         """
-        Append one frame; it survives the process when this returns.
+        Append one frame; it survives the process when this returns. *sync*: where the spool waits for the disk, so does this.
 
         Raises:
             OSError: it was not written.
@@ -101,7 +101,7 @@ class Spool:
             current = self._current
             if current is None or current.closed or current.size >= self._segment_bytes:
                 current = self._rotate()
-            current.append(frame, sync=self._fsync)
+            current.append(frame, sync=sync and self._fsync)
 
     def read(self, reader: str, limit: int = 512) -> Batch | None:
         """Return the next frames for *reader* from the oldest segment that has some; None when there are none."""

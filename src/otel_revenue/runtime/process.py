@@ -142,11 +142,11 @@ class Process:
                 self.beside.wake()
         self._worker.wake()
 
-    def append(self, event_id: str, name: str, record: bytes, now_ns: int) -> None:
+    def append(self, event_id: str, name: str, record: bytes, now_ns: int, *, sync: bool = True) -> None:
         """
         Put an event that is not money on its way: into the spool, else the outbox, else kept aside until one of them can be written.
         """
-        if not self._spooled(record):
+        if not self._spooled(record, sync=sync):
             row = NewRow(event_id, name, record, now_ns)
             try:
                 with self.patience:
@@ -307,11 +307,11 @@ class Process:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _spooled(self, record: bytes) -> bool:
+    def _spooled(self, record: bytes, *, sync: bool) -> bool:
         if self._spool is None:
             return False
         try:
-            self._spool.append(record)
+            self._spool.append(record, sync=sync)
         except OSError:
             warn_once("spool.append", "otel-revenue: the spool cannot be written; the outbox takes its events.")
             return False

@@ -229,13 +229,15 @@ class Runtime:
         time_ns: int,
         now_ns: int,
         ids: tuple[int, int, int],
+        *,
+        sync: bool = True,
     ) -> dict[str, Any]:
         """Check, clean, encode and append an event that is not money; returns the attributes that leave."""
         parts: dict[str, bytes] = {}
         clean = self._clean(name, attributes, parts, event_id, elapsed_ms)
         if self.plan.logs:
             encoded = record.encode(name, clean, time_ns=time_ns, observed_ns=now_ns, ids=ids, encoded=parts)
-            self._open().append(clean["event_id"], name, encoded, now_ns)
+            self._open().append(clean["event_id"], name, encoded, now_ns, sync=sync)
         self.instruments.recorded.add(name)
         return clean
 
@@ -256,7 +258,8 @@ class Runtime:
         """
         Record an event that a visitor's browser tells of, by its own word alone: nothing of the current request is added.
 
-        It is a log event only: the span that it belongs to has ended, or is not ours.
+        It is a log event only: the span that it belongs to has ended, or is not ours. It is never synced to the disk: anybody can
+        send events, and would keep the application waiting.
 
         Args:
             name: an event that a browser may send.
@@ -271,7 +274,7 @@ class Runtime:
         if isinstance(values.get("surface"), str):
             values["surface"] = self.surfaces.kept(values["surface"])
             values["surface_source"] = orders.BROWSER
-        clean = self._written(name, values, event_id or event_ids.new(), None, time_ns, now_ns, ids)
+        clean = self._written(name, values, event_id or event_ids.new(), None, time_ns, now_ns, ids, sync=False)
         self._remember({key: clean[key] for key in _TOLD_BY_BROWSERS if key in clean}, orders.BROWSER)
 
     def show_context(self, attributes: Mapping[str, Any]) -> None:
