@@ -17,7 +17,7 @@ from otel_revenue.cli.collector._layers import Layer
 from otel_revenue.cli.collector._rules import faults
 from otel_revenue.schema.events import EVENTS, SCHEMA_VERSION
 from otel_revenue.schema.fields import attributes_of
-from support.collector import BASE, ask
+from support.collector import BASE, CONFIG, ask
 from support.layers import BACKENDS, LAYERS, OTLP, environment
 
 if TYPE_CHECKING:
@@ -281,6 +281,13 @@ def test_whatever_stands_in_a_file_the_check_ends(files: list[Content]) -> None:
     assert [] == [
         fault for fault in faults([*layers, LAYERS["base.yaml"]], {}, ATTRIBUTES, SCHEMA_VERSION) if not fault.remedy
     ]
+
+
+def test_the_page_says_how_many_the_collector_lets_pass() -> None:
+    """The figure of docs/collector-checks.md is that of these tests."""
+    page = (CONFIG.parent / "docs" / "collector-checks.md").read_text(encoding="utf-8")
+
+    assert f"accepts {len(FAULTS) - len(REFUSED_BY_THE_COLLECTOR)} of the {len(FAULTS)} faults" in page
 
 
 def test_each_fault_has_a_remedy() -> None:

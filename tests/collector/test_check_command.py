@@ -84,6 +84,25 @@ def test_the_collectors_own_word_is_told_and_its_secrets_are_not(
     assert (1, True, False) == (code, "refuses it: cannot use ${REVENUE_OTLP_HEADERS}" in said, "c4n4ry" in said)
 
 
+def test_an_event_of_the_applications_own_belongs_into_the_allow_list(
+    set_up: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What the settings declare and the allow-list drops is told, and how to mend it."""
+    events = [
+        {
+            "name": "quote.requested",
+            "meaning": "The buyer asked for a quote.",
+            "attributes": {"quote_id": {"kind": "id", "meaning": "The shop's id of the quote.", "example": "q-7"}},
+        }
+    ]
+    (tmp_path / "otel-revenue.yaml").write_text(yaml.safe_dump({"events": events}))
+    monkeypatch.setenv("OTEL_REVENUE_CONFIG", str(tmp_path / "otel-revenue.yaml"))
+    code = cli.main(["collector", "check", *set_up])
+    said = capsys.readouterr().out
+
+    assert (1, True, True) == (code, "it drops quote_id" in said, "`otel-revenue collector allow-list`" in said)
+
+
 def test_without_an_action_the_command_says_which_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 2, and the actions."""
     code = cli.main(["collector"])

@@ -46,7 +46,7 @@ def allow_list(whole: Whole, attributes: Set[str], version: str) -> Iterator[Fau
             file=whole.file("processors", ALLOW_EVENTS),
             key=f"processors::{ALLOW_EVENTS}",
             what=f"is older than the schema {version}: it drops {', '.join(gone[:5])}{' ...' if gone[5:] else ''}",
-            remedy="take allowlist.yaml of this release of otel-revenue",
+            remedy="take allowlist.yaml of this release; with events of your own, what `otel-revenue collector allow-list` writes",
         )
 
 

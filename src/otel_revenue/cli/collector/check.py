@@ -13,9 +13,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_revenue import config
 from otel_revenue.cli._findings import Finding, fail, ok, skip, warn
 from otel_revenue.cli.doctor import lines, summary
 from otel_revenue.errors import ConfigError, MissingExtra
+from otel_revenue.schema import own
 from otel_revenue.schema.events import EVENTS, SCHEMA_VERSION
 from otel_revenue.schema.fields import attributes_of
 
@@ -25,7 +27,7 @@ from ._rules import faults
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ._layers import Fault
 
@@ -42,8 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, and print what was found. Exit code 1: the configuration has a grave fault."""
-    attributes = {name for event in EVENTS for name in attributes_of(event)}
-    found = faults([read(file) for file in arguments.files], os.environ, attributes, SCHEMA_VERSION)
+    layers = [read(file) for file in arguments.files]
+    found = faults(layers, os.environ, declared(os.environ), SCHEMA_VERSION)
     said = _validated(arguments)
     if arguments.json:
         print(json.dumps(as_json(found, said), indent=2))
@@ -53,6 +55,12 @@ def run(arguments: argparse.Namespace) -> int:
             print("\n".join(lines(title, told)))
         print(summary(sections))
     return int(said.level.value == "FAIL" or any(fault.grave for fault in found))
+
+
+def declared(environ: Mapping[str, str]) -> set[str]:
+    """Return the attributes of the schema's events, and of those that the application's settings declare, by their names on the wire."""
+    mine, _ = own.of_settings(config.load(environ)[0].events)
+    return {name for event in EVENTS for name in attributes_of(event)}.union(*mine.values())
 
 
 def read(file: str) -> Layer:
