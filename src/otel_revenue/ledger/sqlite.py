@@ -2,7 +2,7 @@
 """
 The ledger on SQLite: one file (WAL, synchronous=FULL), shared by the processes of one host.
 
-Every commit is on disk before it returns. All driver errors are translated (`sqlite_file.translated`).
+Every commit is on disk before it returns. All driver errors are translated (`sqlite_errors.translated`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from .keys import ORDER_KEYS
-from .sqlite_file import LAYOUT, SQL, SqliteFile, translated
+from .sqlite_errors import translated
+from .sqlite_file import LAYOUT, SQL, SqliteFile
 from .sqlite_transaction import SqliteTransaction
 from .store import (
     ASIDE,

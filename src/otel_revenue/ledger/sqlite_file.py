@@ -18,27 +18,19 @@ from typing import TYPE_CHECKING, Final
 
 from otel_revenue.errors import StoreBusy, StoreError, StoreFull, StoreTooNew
 
+from .sqlite_errors import Damaged, Unsure, is_damage, translated
 from .sqlite_repair import identity, move_aside, no_space, put_back
 from .statements import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import TracebackType
 
 LAYOUT: Final = 1
 """Version of the file's layout, kept in `PRAGMA user_version`; migrations only go forward."""
 
 
 SQL: Final = read("sqlite.sql")
-
-
-class _Damaged(StoreError):
-    """What SQLite says of a file that is no longer a database."""
-
-
-class _Unsure(StoreError):
-    """After an error of the disk nothing that the connection remembers is to be trusted."""
 
 
 class _Connection:
@@ -140,11 +132,11 @@ class SqliteFile:
             if waited:  # the bound is one for both, threads and processes
                 _set_patience(current.raw, max(0.0, until - time.monotonic()))
             yield current.raw
-        except _Damaged as error:
+        except Damaged as error:
             self._damaged_file = current.file
             self._drop(current)
             raise StoreError(str(error)) from None
-        except _Unsure as error:
+        except Unsure as error:
             explained = self._explained(error)  # before the files change by being closed
             if self._path is not None:
                 self._drop(current)
@@ -200,7 +192,7 @@ class SqliteFile:
                 try:
                     with translated():
                         raw = self._connect()
-                except (_Damaged, _Unsure) as error:
+                except (Damaged, Unsure) as error:
                     raise self._explained(error) from None
                 finally:
                     orphan, self._orphan = self._orphan, None
@@ -213,7 +205,7 @@ class SqliteFile:
             self._opening.release()
 
     def _explained(self, error: StoreError) -> StoreError:
-        full = isinstance(error, _Unsure) and self._path is not None and no_space(self._path)
+        full = isinstance(error, Unsure) and self._path is not None and no_space(self._path)
         return StoreFull("no space left for the store") if full else StoreError(str(error))
 
     def _connect(self) -> sqlite3.Connection:
@@ -227,43 +219,11 @@ class SqliteFile:
             try:
                 return _prepared(self._path, self._busy_s)
             except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
+                if not is_damage(error):
                     raise
         move_aside(self._path, file)
         self._damaged_file = None
         return _prepared(self._path, self._busy_s)
-
-
-class translated:  # noqa: N801 - reads as the statement that it is; a class, as it stands around every statement
-    """Turn the driver's errors into ours; their text names the kind of failure, never a value."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, (sqlite3.Error, OverflowError)):
-            raise _translation(error) from None
-        if isinstance(error, OSError):
-            raise StoreError(f"the store failed: {error.strerror}") from None
-
-
-def _translation(error: Exception) -> StoreError:
-    text = str(error)
-    if isinstance(error, sqlite3.DatabaseError) and _is_damage(error):
-        return _Damaged(f"the store failed: {_kind(text)}")
-    if isinstance(error, sqlite3.OperationalError):
-        if "locked" in text or "busy" in text:
-            return StoreBusy("the store is locked by another process")
-        if "full" in text:
-            return StoreFull("no space left for the store")
-        if "disk I/O error" in text:
-            return _Unsure("the store failed: disk I/O error")
-        return StoreError(f"the store failed: {_kind(text)}")
-    return StoreError(f"the store failed: {type(error).__name__} {_kind(text)}")
 
 
 def _prepared(path: Path | None, busy_s: float) -> sqlite3.Connection:
@@ -339,12 +299,3 @@ def _split(script: str) -> list[str]:
 
 def _set_patience(raw: sqlite3.Connection, seconds: float) -> None:
     raw.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
-
-
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    text = str(error)
-    return "not a database" in text or "image is malformed" in text or "malformed database schema" in text
-
-
-def _kind(text: str) -> str:
-    return re.sub(r"[^A-Za-z _]", "", text)[:60]

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from .codec import group_from_text, group_to_text
 from .model import TRUNCATED_AT, merge_labels, stands_for_another
-from .sqlite_file import SQL, translated
+from .sqlite_errors import translated
+from .sqlite_file import SQL
 
 if TYPE_CHECKING:
     import sqlite3
