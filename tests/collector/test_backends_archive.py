@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-import requests
 
 from collector.backends.sinks import ArchiveSink, OtlpSink
-from support.collector import Collector
+from support.collector import CONFIG, TOKEN, Collector
 from support.otlp_events import event, logs_request, paid
 from support.receiver import wait_for
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILES = ("backends/archive-file.yaml",)
+PAGE = CONFIG.parent / "docs" / "collector.md"
 RECORD = {"REVENUE_RECORD": "otlp_http/archive_record"}
 
 
@@ -63,10 +66,12 @@ def test_full_files_are_kept(tmp_path: Path, sink: ArchiveSink) -> None:
     assert (True, sorted(names)) == (len(files) > 1, sorted(sink.orders()))
 
 
-def test_a_line_can_be_sent_again(tmp_path: Path, sink: ArchiveSink, backend: OtlpSink) -> None:
+def test_the_archive_can_be_replayed(tmp_path: Path, sink: ArchiveSink, backend: OtlpSink) -> None:
     """
-    Posted to a Collector as the documentation says, the archive gives a backend the events as they were, under the same ids.
+    The documentation's own lines of shell give a backend the archive's events as they were, under the same ids.
     """
+    if shutil.which("curl") is None:
+        pytest.skip("needs curl")
     bodies = [
         paid("o-1", 9_007_199_254_740_993),
         event("checkout.start", order_id="o-2", skus=["a", "b"], livemode=True),
@@ -74,17 +79,27 @@ def test_a_line_can_be_sent_again(tmp_path: Path, sink: ArchiveSink, backend: Ot
     with Collector(tmp_path / "first", FILES, {**sink.variables, **RECORD}) as collector:
         answers = [collector.post(logs_request([body])).status_code for body in bodies]
         assert wait_for(lambda: len(sink.orders()) == 2, 45)
+    recipe = re.search(r"^set -o pipefail\n.*?^\)$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert recipe is not None
     environ = {**backend.variables, "REVENUE_RECORD": "otlp_http/otlp_record"}
     with Collector(tmp_path / "second", ("backends/otlp.yaml",), environ) as collector:
         for body in bodies:
             answers.append(collector.post(logs_request([body])).status_code)
         assert wait_for(lambda: len(backend.receiver.logs) == 2, 45)
-        for line in sink.lines():
-            headers = {**collector.headers, "Content-Type": "application/json"}
-            answers.append(
-                requests.post(f"{collector.url}/v1/logs", data=line, headers=headers, timeout=30).status_code
-            )
-        assert wait_for(lambda: len(backend.receiver.logs) == 4, 45)
+        (tmp_path / "token").write_text(TOKEN)
+        script = recipe[0].replace("http://localhost:4318", collector.url)
+        replayed = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, timeout=120, check=False)
+        assert (0, b"") == (replayed.returncode, replayed.stderr)
+        (tmp_path / "archive" / "torn.jsonl").write_text('{"resourceLogs": [\n')
+        refused = subprocess.run(
+            ["bash", "-c", script.replace("--retry 20", "--retry 0")],
+            cwd=tmp_path,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        assert 1 == refused.returncode
+        assert wait_for(lambda: len(backend.receiver.logs) == 6, 45)  # before it stopped at the torn line
     seen = sorted(backend.receiver.logs, key=lambda log: log.name)
 
-    assert ([200] * 6, seen[0], seen[2]) == (answers, seen[1], seen[3])
+    assert ([200] * 4, [seen[0]] * 3, [seen[3]] * 3) == (answers, seen[:3], seen[3:])
