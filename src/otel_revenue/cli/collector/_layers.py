@@ -142,7 +142,8 @@ def scalars(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Return every text of a tree with its path: keys, too, where they hold variables."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield (*path, str(key)), str(key)
+            if "${" in str(key):
+                yield (*path, str(key)), str(key)
             yield from scalars(inner, (*path, str(key)))
     elif isinstance(value, list):
         for number, inner in enumerate(value):

@@ -103,12 +103,10 @@ def _raw_source(
 def _of_our_own(whole: Whole, receiver: str) -> bool:
     """Whether an exporter of this Collector sends to the receiver: what comes in there has passed already."""
     listens = {
-        whole.expand(text)
-        for path, text in scalars(whole.settings("receivers", receiver))
-        if path[-1:] == ("endpoint",) and text != "endpoint"
+        whole.expand(text) for path, text in scalars(whole.settings("receivers", receiver)) if path[-1] == "endpoint"
     }
     return any(
         whole.expand(text).partition("://")[2] in listens
         for path, text in scalars(whole.part("exporters"))
-        if path[-1:] == ("endpoint",) and text != "endpoint"
+        if path[-1] == "endpoint"
     )

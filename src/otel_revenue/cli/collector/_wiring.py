@@ -84,7 +84,7 @@ def extensions(whole: Whole) -> Iterator[Fault]:
     for section in ("receivers", "exporters"):
         for path, text in scalars(whole.part(section)):
             name = whole.expand(text)
-            if path[-1:] in {("storage",), ("authenticator",)} and path[-1] != text and name not in names:
+            if path[-1] in ("storage", "authenticator") and name not in names:
                 yield Fault(
                     grave=True,
                     file=whole.file(section, *path),
