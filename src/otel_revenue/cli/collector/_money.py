@@ -24,8 +24,8 @@ def record(whole: Whole) -> Iterator[Fault]:
     pipelines = whole.behind("forward/money")
     if not pipelines or any(whole.missing(text) for text in _raw_exporters(whole, pipelines)):
         return  # `references` or `variables` tells it
-    last = [(p, name) for p in pipelines for name in p.exporters if not name.startswith("forward/")]
-    if all(_kind(name) in ("nop", "debug") and name != NOBODY_ASKED for _, name in last):
+    last = [name for p in pipelines for name in p.exporters if _kind(name) != "forward"]
+    if all(_kind(name) in ("nop", "debug") and name != NOBODY_ASKED for name in last):
         yield Fault(
             grave=True,
             file=whole.file(*pipelines[0].key.split("::"), "exporters"),
@@ -33,7 +33,7 @@ def record(whole: Whole) -> Iterator[Fault]:
             what="order.* has no backend of record: it is acknowledged and nobody has it",
             remedy=f"REVENUE_RECORD: the exporter without a queue of one backend, or {NOBODY_ASKED} for senders without an outbox",
         )
-    if any(name == NOBODY_ASKED for _, name in last) and not any(
+    if NOBODY_ASKED in last and not any(
         _queue(whole, name) == _DISK for p in whole.behind("forward/money_copies") for name in p.exporters
     ):
         yield Fault(
@@ -43,7 +43,7 @@ def record(whole: Whole) -> Iterator[Fault]:
             what="nobody is asked about order.*, and no backend has a queue on disk for it",
             remedy="add a backend that takes forward/money_copies, or name one as REVENUE_RECORD",
         )
-    for name in dict.fromkeys(name for _, name in last):
+    for name in dict.fromkeys(last):
         yield from _answers_at_once(whole, name)
 
 
