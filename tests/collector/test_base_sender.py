@@ -9,12 +9,14 @@ import pytest
 
 from otel_revenue.delivery import destinations, otlp_settings
 from otel_revenue.delivery.outcome import MAX_BACKOFF_S, Delivered, Held, Later, Refused
+from otel_revenue.delivery.spool import Spool
 from otel_revenue.delivery.worker import Worker
 from otel_revenue.ledger.sqlite import SqliteStore
 from otel_revenue.ledger.store import ASIDE, LATER
 from otel_revenue.signals.otlp import encode_resource, encode_scope
 from support.collector import Collector
 from support.delivery import Clock, ids, put, record, waiting
+from support.otlp_events import event
 from support.receiver import Receiver, wait_for
 
 if TYPE_CHECKING:
@@ -144,6 +146,24 @@ def test_a_dead_backend_of_record_costs_the_other_one_copy_an_attempt(tmp_path: 
     assert ([], ids(*ORDERS)) == held_back
     assert len(ORDERS) + PROBES - 1 == copies
     assert (ORDERS, set(ORDERS), {}, {}) == in_the_end
+
+
+def test_a_dead_backend_of_record_keeps_nothing_but_money_waiting(tmp_path: Path, store: SqliteStore) -> None:
+    """While the record is down other events go through the Collector to every backend that lives."""
+    spool = Spool(tmp_path / "spool", token="a", head=encode_resource({"service.name": "shop"}))
+    clock = Clock()
+    with Behind(tmp_path / "behind") as behind:
+        behind.record.status = 503
+        worker = Worker(store, spool, [destination(behind.collector, otlp_settings.HTTP)], clock_ns=clock)
+        put(store, *ORDERS)
+        for order in LATE:
+            spool.append(event("checkout.start", order_id=order))
+            passes(worker, clock, 1)
+        wait_for(lambda: len(behind.copy.named("checkout.start")) == len(LATE), 45)
+        events = [log.attributes["order_id"] for log in behind.copy.named("checkout.start")]
+    spool.close()
+
+    assert (LATE, ids(*ORDERS)) == (sorted(events), set(waiting(store, LATER)))
 
 
 def test_a_dead_backend_beside_the_record_delays_nothing(tmp_path: Path, store: SqliteStore) -> None:

@@ -21,6 +21,7 @@ from otel_revenue.ledger.store import ASIDE, DONE, LATER, NewRow, Settlement
 from otel_revenue.signals.otlp_decode import decode_log_record
 
 from .outcome import Delivered, Held, Later, Outcome, Refused, backoff_s
+from .progress import SPOOLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,7 +82,7 @@ class OutboxLane:
         """
         now_ns = self._clock_ns()
         # Those under suspicion on top, or they would hide the others behind them.
-        limit = progress.size(progress.outbox) + sum(at <= now_ns for at in progress.alone.values())
+        limit = progress.size + sum(at <= now_ns for at in progress.alone.values())
         rows = self._store.claim(destination.name, limit=limit, now_ns=now_ns, lease_ns=self._lease_ns)
         if not rows:
             return Step.EMPTY
@@ -103,14 +104,14 @@ class OutboxLane:
         if isinstance(outcome, Delivered):
             self._stats.delivered += len(batch)
             progress.answered(name, now_ns)
-            progress.outbox.widen(len(batch))
+            progress.width.widen(len(batch))
             progress.settled(row.seq for row in batch)
             return Step.MORE, [Settlement(row.seq, DONE) for row in batch]
         if isinstance(outcome, Refused):
             progress.answered(name, now_ns)
             progress.last_error = outcome.reason
             if len(batch) > 1 and not outcome.each:
-                progress.outbox.narrow(len(batch), _REFUSED_BY)
+                progress.width.narrow(len(batch), _REFUSED_BY)
                 return Step.MORE, [Settlement(row.seq, LATER, 0, row.reason, counts=False) for row in batch]
             self._stats.set_aside += len(batch)
             progress.settled(row.seq for row in batch)
@@ -121,7 +122,7 @@ class OutboxLane:
         if isinstance(outcome, Later) and outcome.suspect:
             if len(batch) == 1:
                 return self._alone(name, progress, batch[0], outcome)
-            progress.outbox.narrow(len(batch), _SUSPECTED_BY)
+            progress.width.narrow(len(batch), _SUSPECTED_BY)
         progress.failed(name, outcome, now_ns)
         # The destination waits, not the row: when it answers again, everything is due.
         return Step.STUCK, [Settlement(row.seq, LATER, 0, outcome.reason, counts=counts) for row in batch]
@@ -152,7 +153,7 @@ def _chosen(rows: Sequence[OutboxRow], progress: Progress, *, suspects: bool) ->
     suspected = [row for row in rows if row.seq in progress.alone]
     if suspects and suspected:
         return [min(suspected, key=lambda row: progress.alone[row.seq])]
-    fresh = [row for row in rows if row.seq not in progress.alone][: progress.size(progress.outbox)]
+    fresh = [row for row in rows if row.seq not in progress.alone][: progress.size]
     chosen: list[OutboxRow] = []
     size = 0
     for row in fresh:
@@ -184,43 +185,46 @@ class SpoolLane:
         self._on_refused = on_refused
         self._clock_ns = clock_ns
 
-    def step(self, destination: Destination, progress: Progress) -> Step:
+    def step(self, destination: Destination, progress: Progress, *, to_the_end: bool = False) -> Step:
         """
         Send some frames.
+
+        What comes while they are under way has woken the worker, and is gathered: it is more to do at once only where
+        *to_the_end*, or it would go in one small request after the other.
 
         Raises:
             StoreError: a refused event could not be kept; it stays in the spool.
         """
-        batch = self._spool.read(destination.name, progress.size(progress.spool))
+        batch = self._spool.read(destination.name, progress.size)
         if batch is None:
             return Step.EMPTY
         outcome = _attempt(destination, batch.frames, batch.head)
-        return self._judge(destination.name, progress, batch, outcome)
+        step = self._judge(destination.name, progress, batch, outcome)
+        return Step.EMPTY if isinstance(outcome, Delivered) and batch.last and not to_the_end else step
 
     def _judge(self, name: str, progress: Progress, batch: Batch, outcome: Outcome) -> Step:
         now_ns = self._clock_ns()
         sent = len(batch.frames)
         if isinstance(outcome, Delivered):
             self._stats.delivered += sent
-            progress.answered(name, now_ns)
-            progress.spool.widen(sent)
+            progress.answered(name + SPOOLED, now_ns)
+            progress.width.widen(sent)
             self._spool.commit(name, batch)
-            # What came while this one was under way has woken the worker, and is gathered: not one small request after the other.
-            return Step.EMPTY if batch.last else Step.MORE
+            return Step.MORE
         if isinstance(outcome, Refused):
-            progress.answered(name, now_ns)
+            progress.answered(name + SPOOLED, now_ns)
             progress.last_error = outcome.reason
             if sent > 1 and not outcome.each:
-                progress.spool.narrow(sent, _REFUSED_BY)
+                progress.width.narrow(sent, _REFUSED_BY)
                 return Step.MORE
             self._keep_refused(name, batch, outcome.reason)
-            progress.refused(name, outcome.reason, now_ns)
+            progress.refused(name + SPOOLED, outcome.reason, now_ns)
             return Step.MORE
         self._stats.later += sent
         alone = isinstance(outcome, Later) and outcome.suspect and sent == 1 and progress.failures >= _PATIENCE
         if isinstance(outcome, Later) and outcome.suspect:
-            progress.spool.narrow(sent, _SUSPECTED_BY)
-        progress.failed(name, outcome, now_ns)
+            progress.width.narrow(sent, _SUSPECTED_BY)
+        progress.failed(name + SPOOLED, outcome, now_ns)
         if alone:
             # Frames are read in order: in the outbox it waits by itself. Other destinations get it twice, under one id.
             with self._store.transaction() as tx:

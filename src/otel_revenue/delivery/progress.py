@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How each destination fares: when it is due again, how much goes into one request, and what people are told."""
+"""How each way to a destination fares: when it is due again, how much goes into one request, and what people are told."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 BATCH: Final = 512
 SPOOL_BATCH: Final = 2048
 """Of events that are not money: a request costs as much as some hundred of them."""
+
+SPOOLED: Final = " (events other than payments)"
+"""Added to the name of a destination where people are told of its second way."""
 
 _SECOND: Final = 10**9
 _MOST_ALONE: Final = 1000
@@ -50,7 +53,10 @@ class Width:
 @dataclass
 class Progress:
     """
-    One destination's state.
+    The state of one way to one destination: payments from the outbox, or everything else from the spool.
+
+    Each has its own. A Collector asks a backend about payments, and refuses them while that one is away; everything else it takes
+    for itself, and that must not wait meanwhile, nor be read as a sign that payments are taken again.
 
     Attributes:
         failures: in a row.
@@ -59,7 +65,7 @@ class Progress:
         held: why it refuses us; empty when it does not.
         last_success_ns: when it last took something.
         last_error: the last reason, for people.
-        outbox, spool: how many of each go into one request.
+        width: how many go into one request.
         refused_ns: when it was last said that events are refused for good.
         alone: rows of the outbox that failed by themselves, perhaps for their content, and when each is tried again (ns).
     """
@@ -71,18 +77,18 @@ class Progress:
     last_success_ns: int = 0
     last_error: str = ""
     refused_ns: int = 0
-    outbox: Width = field(default_factory=Width)
-    spool: Width = field(default_factory=lambda: Width(SPOOL_BATCH, SPOOL_BATCH))
+    width: Width = field(default_factory=Width)
     alone: dict[int, int] = field(default_factory=dict)
 
-    def size(self, width: Width) -> int:
+    @property
+    def size(self) -> int:
         """
         Return how many events go into the next request: one, as long as the last one failed.
 
         A Collector has given each attempt to its other backends, whatever the failing one said: a whole batch, tried again and
         again, would fill their queues with copies.
         """
-        return 1 if self.failures else width.size
+        return 1 if self.failures else self.width.size
 
     def due(self, now_ns: int) -> bool:
         """Whether it may be tried. A wait longer than was ever chosen means that the clock was set back: it is over."""
@@ -150,7 +156,7 @@ class Progress:
 
 @dataclass
 class Stats:
-    """What the worker counted since the process started."""
+    """What the worker counted since the process started, and how each way fares, by the destination's name and that with `SPOOLED`."""
 
     delivered: int = 0
     later: int = 0

@@ -2,12 +2,13 @@
 """
 The one thread: due events to their destinations, and the chores in between.
 
-Money first, then the spool. A destination that fails is left alone for a while; a wrong key holds it, and sets nothing
+Money first, then the spool, each with its own state. What fails is left alone for a while; a wrong key holds it, and sets nothing
 aside; a bad event is looked for in smaller and smaller requests and set aside, and what is around it goes through.
 """
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from otel_revenue._guard import guard
 from otel_revenue.errors import StoreError
 
 from .lanes import OutboxLane, SpoolLane, Step
-from .progress import Progress, Stats
+from .progress import SPOOL_BATCH, SPOOLED, Progress, Stats, Width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -51,6 +52,14 @@ class _Pass:
     next_ns: int | None = None
     drained: bool = False
     more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One way to one destination: how it fares, and what may be sent on it, in the order in which it is tried."""
+
+    progress: Progress
+    turns: Callable[[], Iterator[Callable[[], Step]]]
 
 
 class Worker:
@@ -87,9 +96,10 @@ class Worker:
         self._ticks = tuple(ticks)
         self._linger_s = linger_s
         self._clock_ns = clock_ns
-        self.stats = Stats(progress={d.name: Progress() for d in destinations})
+        self.stats = Stats()
         self._outbox_lane = OutboxLane(store, self.stats, int(lease_s * _SECOND), clock_ns)
         self._spool_lane = None if spool is None else SpoolLane(spool, store, self.stats, on_refused, clock_ns)
+        self._ways = tuple(way for destination in destinations for way in self._ways_to(destination))
         self._adopted_ns = 0
         self._wake = threading.Event()
         self.is_awake = self._wake.is_set
@@ -221,15 +231,14 @@ class Worker:
         self._adopt(now_ns, hurry=hurry)
         # Those that answer go first: one that hangs keeps the others waiting for its timeout, not for its backlog.
         ready = sorted(
-            (d for d in self._destinations if hurry or self.stats.progress[d.name].due(now_ns)),
-            key=lambda d: self.stats.progress[d.name].failures,
+            (way for way in self._ways if hurry or way.progress.due(now_ns)), key=lambda way: way.progress.failures
         )
-        waiting = len(ready) < len(self._destinations)
+        waiting = len(ready) < len(self._ways)
         more = ready
         for _ in range(_ROUNDS):
-            steps = [(d, self._step(d, wanted)) for d in more if not self._stopping]
+            steps = [(way, self._step(way, wanted)) for way in more if not self._stopping]
             waiting = waiting or any(step is Step.STUCK for _, step in steps)
-            more = [d for d, step in steps if step is Step.MORE]
+            more = [way for way, step in steps if step is Step.MORE]
             if not more:
                 break
         wanted += [progress.next_ns(now_ns) for progress in self.stats.progress.values()]
@@ -252,35 +261,39 @@ class Worker:
             with guard("delivery.adopt"):
                 self._spool.adopt()
 
-    def _step(self, destination: Destination, wanted: list[int | None]) -> Step:
-        """One request: from the outbox where something is due there, from the spool otherwise, or where the store fails."""
-        left = Step.EMPTY
-        for turn in self._turns(destination, self.stats.progress[destination.name]):
+    def _step(self, way: _Way, wanted: list[int | None]) -> Step:
+        """One request of what is tried first and is there."""
+        for turn in way.turns():
             step = Step.STUCK
             with guard("delivery.step"):
                 try:
                     step = turn()
-                except StoreError:
-                    # Nobody's fault but the store's: the destination is not blamed, and the spool may go on.
-                    left = Step.STUCK
+                except StoreError:  # nobody's fault but the store's: the destination is not blamed
                     wanted.append(self._clock_ns() + _SECOND)
-                    continue
             if step is not Step.EMPTY:
-                return step if left is Step.EMPTY else left
-        return left
+                return step
+        return Step.EMPTY
 
-    def _turns(self, destination: Destination, progress: Progress) -> Iterator[Callable[[], Step]]:
+    def _ways_to(self, destination: Destination) -> Iterator[_Way]:
+        """Yield the way of payments, then that of everything else."""
+        progress = self.stats.progress[destination.name] = Progress()
+        yield _Way(progress, lambda: self._payments(destination, progress))
+        lane = self._spool_lane
+        if lane is not None:
+            spooled = self.stats.progress[destination.name + SPOOLED] = Progress(width=Width(SPOOL_BATCH, SPOOL_BATCH))
+            # Whoever waits for a flush wants what comes meanwhile gone, too.
+            step = functools.partial(lane.step, destination, spooled)
+            yield _Way(spooled, lambda: iter([lambda: step(to_the_end=self._urgent.is_set())]))
+
+    def _payments(self, destination: Destination, progress: Progress) -> Iterator[Callable[[], Step]]:
         """
-        Yield what may be sent, in the order in which it is tried.
+        Yield what may be sent of the outbox.
 
         While the destination takes events, one under suspicion has its turn first: its failure costs the others nothing. While
         it does not, everything else is tried before: one of them may be what it takes.
         """
         failing = progress.failures > 0
-        spool = self._spool_lane
         yield lambda: self._outbox_lane.step(destination, progress, suspects=not failing)
-        if spool is not None:
-            yield lambda: spool.step(destination, progress)
         if failing and progress.alone:
             yield lambda: self._outbox_lane.step(destination, progress, suspects=True)
 

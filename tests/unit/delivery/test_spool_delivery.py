@@ -222,6 +222,45 @@ def test_an_outage_is_probed_with_one_event(store: SqliteStore, spool: Spool, cl
     assert ([40, 1, 1, 1, 39], ORDERS) == ([len(orders) for orders in far_end.requests], far_end.taken)
 
 
+@pytest.mark.parametrize(
+    "outcome", [Later("http 503"), Later("http 500", suspect=True), Held("http 401")], ids=lambda o: o.reason
+)
+def test_where_money_is_refused_the_rest_goes_on(
+    store: SqliteStore, spool: Spool, clock: Clock, outcome: Outcome
+) -> None:
+    """
+    A Collector whose backend for money is away takes everything else: that goes at once, and payments are probed one by one.
+    """
+    money = [f"m{n}" for n in range(20)]
+    put(store, *money)
+    far_end = FarEnd(lambda orders: outcome if set(orders) & set(money) else Delivered())
+    worker = _worker(store, spool, clock, far_end)
+    for order in ORDERS:
+        _append(spool, order)
+        _run(worker, clock, passes=1)
+    probes = [orders for orders in far_end.requests if set(orders) & set(money)]
+    taken = list(far_end.taken)
+    far_end.mood = lambda orders: Delivered()
+    _run(worker, clock, passes=3)
+
+    assert (ORDERS, [len(money)] + [1] * (len(ORDERS) - 1)) == (taken, [len(orders) for orders in probes])
+    assert (set(money), {}, {}) == (set(far_end.taken) - set(ORDERS), waiting(store, LATER), waiting(store, ASIDE))
+
+
+def test_where_the_rest_is_refused_money_goes_on(store: SqliteStore, spool: Spool, clock: Clock) -> None:
+    """
+    A Collector whose queue is full refuses events and may take payments, whose backend it asks: they go at once.
+    """
+    _append(spool, *ORDERS)
+    far_end = FarEnd(lambda orders: Later("http 503") if set(orders) & set(ORDERS) else Delivered())
+    worker = _worker(store, spool, clock, far_end)
+    worker.run_once()
+    put(store, "m0")
+    worker.run_once()
+
+    assert (["m0"], True) == (far_end.taken, spool.waiting("otlp") > 0)
+
+
 def test_each_destination_has_its_own_cursor(tmp_path: Path, clock: Clock) -> None:
     """
     With one destination dead the other has everything; the dead one gets everything when it lives, after a restart too.
@@ -378,6 +417,25 @@ def test_what_comes_meanwhile_is_gathered(store: SqliteStore, spool: Spool, cloc
         sizes.append(list(map(len, far_end.requests)))
 
     assert [[40], [40, 3], [40, 3, 3]] == sizes
+
+
+def test_a_flush_takes_along_what_comes_meanwhile(store: SqliteStore, spool: Spool) -> None:
+    """
+    A flush is done when nothing is left, and says so, though events came while it delivered.
+    """
+
+    def mood(_: Sequence[str]) -> Outcome:
+        if len(far_end.requests) < 4:
+            _append(spool, "a", "b")
+        return Delivered()
+
+    far_end = FarEnd(mood)
+    worker = Worker(store, spool, [far_end], linger_s=60)
+    _append(spool, *ORDERS)
+    done = worker.flush(45)
+    worker.stop(45)
+
+    assert (True, [40, 2, 2, 2]) == (done, list(map(len, far_end.requests)))
 
 
 def test_a_wake_gathers_longer_while_many_come(store: SqliteStore, spool: Spool, clock: Clock) -> None:
