@@ -55,6 +55,27 @@ def _known(shop: RunningShop, kind: str) -> bool:
         return bool(ledger.execute("SELECT 1 FROM order_said WHERE kind = ?", (kind,)).fetchone())
 
 
+def test_what_a_stage_knew_survives_a_kill(fake: FakeStripe, receiver: Receiver, tmp_path: Path) -> None:
+    """A process that is killed when it has answered has lost nothing of what it said of an order."""
+    mapping = tmp_path / "otel-revenue.yaml"
+    mapping.write_text(MAPPING, encoding="utf-8")
+    headers = {"X-Journey": "j-1", "X-Plan": "gold"}
+    with shop_on(ALL["uvicorn"], fake, tmp_path, receiver.url, OTEL_REVENUE_CONFIG=str(mapping)) as shop:
+        requests.post(f"{shop.url}/designs", json={"motif": "a pier"}, headers=headers, timeout=60).raise_for_status()
+        shop.kill()
+        shop.start()
+        assert wait_for(lambda: _known(shop, "journey_id"), BOUND_S), shop.log
+        fake.add_endpoint(f"{shop.url}/webhooks/stripe")
+        cart = {"lines": [{"sku": "tube"}]}
+        order = requests.post(f"{shop.url}/checkout", json=cart, headers={"X-Journey": "j-1"}, timeout=60).json()
+        fake.pay(order["session_id"])
+        fake.webhooks.drain(60)
+        assert wait_for(lambda: bool(receiver.named("order.paid")), BOUND_S), shop.log
+    (paid,) = receiver.named("order.paid")
+
+    assert (order["order_id"], "gold") == (paid.attributes["order_id"], paid.attributes["tier"])
+
+
 @pytest.mark.parametrize("server", ["uvicorn", "flask-run", "runserver-noreload", "uvicorn-django"])
 def test_stages_of_an_unmodified_shop(server: str, fake: FakeStripe, receiver: Receiver, tmp_path: Path) -> None:
     """Mapped routes become events on their requests; the payment carries tier and surface that only the first stage knew."""

@@ -214,6 +214,28 @@ def test_wsgi_answers_pass_untouched(app: App, kind: str) -> None:
     assert ["d-1" if kind == "small" else None, None] == told
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_wsgi_application_of_another_make(app: App, lazy: bool) -> None:
+    """Wrapped in `RevenueMiddleware` what it binds holds for its request alone, and its events are delivered by themselves."""
+    mapped(app, asking(design_id="answer.id"))
+
+    def application(environ: dict[str, Any], start_response: Any) -> Any:
+        if "plan" in environ["QUERY_STRING"]:
+            bind(tier="pro")
+        start_response("201 Created", [("Content-Type", "application/json")])
+        yield b'{"id": 7}'
+
+    def eager(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        return list(application(environ, start_response))
+
+    client = Client(wsgi.RevenueMiddleware(application if lazy else eager))
+    answers = [client.post(f"/designs{query}").get_data() for query in ("?plan", "")]
+    tiers = [(e.attributes["design_id"], e.attributes.get("tier")) for e in events(app, "design.started")]
+
+    assert [b'{"id": 7}'] * 2 == answers
+    assert [("7", None if lazy else "pro"), ("7", None)] == tiers  # what binds while it is sent is beyond its request
+
+
 def test_a_stream_is_a_stage_when_it_begins(app: App) -> None:
     """Of an answer that nobody looks into the stage is recorded with its first message, not with its last."""
     mapped(app, STARTED)
