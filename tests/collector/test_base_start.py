@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from support.collector import BASE, ask
+from support.collector import BASE, CONFIG, ask
 
 OTLP = {"REVENUE_OTLP_URL": "http://127.0.0.1:1", "REVENUE_OTLP_HEADERS": "{authorization: Bearer key}"}
 RECORD = {"REVENUE_RECORD": "otlp_http/otlp_record"}
@@ -38,3 +40,11 @@ def test_what_would_lose_money_or_privacy_does_not_start(
     answer = ask("validate", files, environ)
 
     assert (1, True) == (answer.returncode, named in answer.stderr)
+
+
+def test_every_variable_is_told_of() -> None:
+    """The table of settings names each variable of the base and its layers, and none beside."""
+    text = "".join((CONFIG / name).read_text() for name in (*BASE, "browser.yaml", "mtls.yaml"))
+    table = (CONFIG / "README.md").read_text().partition("## Settings")[2].partition("## What passes")[0]
+
+    assert set(re.findall(r"env:(REVENUE_\w+)", text)) == set(re.findall(r"`(REVENUE_\w+)`", table))
