@@ -33,6 +33,7 @@ def record_each(meter: Meter) -> None:
     instruments.unread.add(1, {"source": "webhook", "kind": "invoice", "reason": "amount_missing"})
     instruments.injection.add(1, {"reason": "injected"})
     instruments.lookups.add(1, {"question": "line_items", "outcome": "told"})
+    instruments.browser_refused.add(1, {"reason": "origin"})
     for counter in (instruments.late_joins, instruments.disagreed, instruments.fallback):
         counter.add(1)
     _guard.failures["step"] += 1
