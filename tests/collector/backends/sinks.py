@@ -350,7 +350,7 @@ class ScrapeSink:
         values = re.findall(
             r'^revenue_orders_total{.*currency="EUR".*} (\S+)', self.everything().decode(), re.MULTILINE
         )
-        return [f"count-{n}" for n in range(int(float(max(values, default="0"))))]
+        return [f"count-{n}" for n in range(int(max(map(float, values), default=0)))]
 
     def everything(self) -> bytes:
         return requests.get(f"http://127.0.0.1:{self.port}/metrics", timeout=30).content
