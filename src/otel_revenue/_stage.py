@@ -113,7 +113,8 @@ class stage:  # noqa: N801 - reads as the statement that it is
         context = bound.checked({name: value for name, value in attributes.items() if name in _CONTEXT})
         self._attributes |= {name: value for name, value in attributes.items() if name not in _CONTEXT} | context
         if context:
-            self._enter(self._runtime.bind(context))
+            # For the rest of the request, and outside of one for this block.
+            self._enter(bound.Binding(self._runtime.bind(context).values))
 
     def _approve(self, runtime: Runtime) -> None:
         name = f"{self._name}.approved"

@@ -11,7 +11,7 @@ import pytest
 import stripe
 from opentelemetry.trace import SpanKind
 
-from otel_revenue import bind, flush
+from otel_revenue import bind, flush, track
 from otel_revenue.testing import FakeStripe
 
 if TYPE_CHECKING:
@@ -88,10 +88,10 @@ def test_a_payment_carries_what_an_earlier_request_knew(app: App) -> None:
 
 
 def test_another_process_knows_it_too(app: App) -> None:
-    """What a process heard before it was killed is known to the next one, hours later."""
+    """What a process heard is known to the next one, hours later."""
     _request(app, order_id="o-1", tier="pro")
-    runtime = app.instrumentor.runtime
-    runtime.forget_process()  # as a killed process leaves it
+    app.instrumentor.uninstrument()
+    app.instrument()
     paid = _paid(app, 1)
 
     assert "pro" == paid["tier"]
@@ -186,3 +186,41 @@ def _later(seconds: int) -> Iterator[None]:
         now_ns = time.time_ns
         patch.setattr("otel_revenue.runtime.runtime.time", SimpleNamespace(time_ns=lambda: now_ns() + seconds * 10**9))
         yield
+
+
+def test_what_is_bound_bit_by_bit_follows_the_order_too(app: App) -> None:
+    """What a request binds in several steps is said of its order as a whole, in whatever sequence."""
+    with app.tracers.get_tracer("web").start_as_current_span("POST /designs", kind=SpanKind.SERVER):
+        bind(tier="pro")
+        bind(order_id="o-1")
+        bind(surface="gallery")
+    paid = _paid(app, 1)
+
+    assert ("pro", "gallery") == _of(paid, "tier", "surface")
+
+
+def test_what_is_known_of_one_order_is_not_said_of_another(app: App) -> None:
+    """A request that goes on to another order takes the buyer along, and neither tier nor subtotal."""
+    with app.tracers.get_tracer("web").start_as_current_span("POST /approve-all", kind=SpanKind.SERVER):
+        bind(order_id="o-1", tier="pro", surface="desk", subtotal=5, currency="EUR")
+        track("design.approved", order_id="o-2", design_id="d-2")
+        track("design.approved", order_id="o-1", design_id="d-1")
+        with bind(order_id="o-3"):
+            track("design.approved", design_id="d-3")
+        track("design.approved", design_id="d-4")
+        bind(order_id=2)
+        track("design.approved", design_id="d-5")
+    assert flush(45)
+    known = {
+        e.attributes["design_id"]: _of(e.attributes, "order_id", "tier", "subtotal_minor", "surface")
+        for e in app.receiver.logs
+    }
+
+    assert known == {
+        "d-1": ("o-1", "pro", 500, "desk"),
+        "d-2": ("o-2", None, None, "desk"),
+        "d-3": ("o-3", None, None, "desk"),
+        "d-4": ("o-1", "pro", 500, "desk"),
+        "d-5": ("2", None, None, "desk"),
+    }
+    assert ("pro", None) == (_paid(app, 1).get("tier"), _paid(app, 2, metadata={"order_id": "o-3"}).get("tier"))

@@ -244,7 +244,7 @@ class Runtime:
     def track(self, name: str, attributes: Mapping[str, Any]) -> bool:
         """Record an event of the application's own flow; what is bound to the request is added."""
         values = bound.current(self.servers)
-        return self.record(name, {**values, **attributes} if values else attributes)
+        return self.record(name, spans.onto(values, attributes) if values else attributes)
 
     def track_browser(
         self,
@@ -289,8 +289,9 @@ class Runtime:
         now on, and for the order's payment, whichever request brings it.
         """
         known = self._known(values)
-        self._remember(known, orders.SAID)
-        return bound.bind(self.servers, known)
+        binding = bound.bind(self.servers, known)
+        self._remember(spans.onto(bound.current(self.servers), known), orders.SAID)
+        return binding
 
     def learn(self, values: Mapping[str, Any], *, remember: bool) -> None:
         """
@@ -299,9 +300,9 @@ class Runtime:
         *remember*: for the order's payment, too.
         """
         known = self._known(values)
-        if remember:
-            self._remember(known, orders.SAID)
         self.servers.bind(spans.current_ids()[0], known)
+        if remember:
+            self._remember(spans.onto(bound.current(self.servers), known), orders.SAID)
 
     def _known(self, values: Mapping[str, Any]) -> dict[str, Any]:
         clean = self._masked(values)

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_revenue.errors import BadMoney, SchemaError, UnknownCurrency
 from otel_revenue.schema.money import checked_currency, checked_minor, exponent
 
-from .spans import Request, ServerSpans, current_ids
+from .spans import Request, ServerSpans, current_ids, onto
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
 NAMES: Final = ("order_id", "tier", "country", "surface", "surface_source", "journey_id", "subtotal_minor", "currency")
@@ -35,14 +35,15 @@ _bound: ContextVar[tuple[Owner, Mapping[str, Any]]] = ContextVar("otel_revenue_b
 class Binding:
     """What `bind` returns: use it as a context manager to end the binding early, or ignore it."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = values
+    def __init__(self, values: Mapping[str, Any], undo: Callable[[], None] | None = None) -> None:
+        self.values = values
+        self._undo = undo
         self._before: tuple[Owner, Mapping[str, Any]] | None = None
 
     def __enter__(self) -> Binding:
         self._before = _bound.get()
         outer = self._before[1] if self._before[0] == _BLOCK else {}
-        _bound.set((_BLOCK, {**outer, **self._values}))
+        _bound.set((_BLOCK, onto(outer, self.values)))
         return self
 
     def __exit__(
@@ -50,17 +51,27 @@ class Binding:
     ) -> None:
         if self._before is not None:
             _bound.set(self._before)
+            if self._undo is not None:
+                self._undo()
 
 
 def bind(servers: ServerSpans, values: Mapping[str, Any]) -> Binding:
     """Keep checked *values* for the rest of the request."""
     trace_id = current_ids()[0]
+    request = servers.request(trace_id)
+    earlier = {} if request is None else request.bound
     owner: Owner = servers.bind(trace_id, values) or trace_id
-    if owner:
-        known_owner, known = _bound.get()
+    known_owner, known = _bound.get()
+    if owner and known_owner != _BLOCK:
+        _bound.set((owner, onto(known, values) if known_owner == owner else values))
+
+    def undo() -> None:
+        if request is not None:
+            servers.unbind(request, values, earlier)
         if known_owner != _BLOCK:
-            _bound.set((owner, {**known, **values} if known_owner == owner else values))
-    return Binding(values)
+            _bound.set((known_owner, known))
+
+    return Binding(values, undo)
 
 
 def current(servers: ServerSpans) -> dict[str, Any]:
@@ -72,7 +83,7 @@ def current(servers: ServerSpans) -> dict[str, Any]:
     request = servers.request(trace_id)
     values = {} if request is None else dict(request.bound)
     if owner == _BLOCK or (owner and owner == (request or trace_id)):
-        values.update(known)
+        return onto(values, known)
     return values
 
 

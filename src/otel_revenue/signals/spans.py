@@ -40,6 +40,9 @@ ORDER_CONTEXT: Final = (
 )
 """Attributes that an event leaves on the request's SERVER span, so that every request of an order can be found."""
 
+_PER_ORDER: Final = ("tier", "subtotal_minor", "currency")
+"""What is true of one order; the others are of its buyer."""
+
 _NO_IDS: Final = (0, 0, 0)
 _REQUEST: Final = "_otel_revenue_request"
 """Attribute of the SDK's span object that leads to its request: it lives and dies with the span."""
@@ -170,9 +173,26 @@ class ServerSpans(SpanProcessor):
         request = self.request(trace_id)
         if request is not None:
             with self._lock:
-                request.bound = {**request.bound, **values}
+                request.bound = onto(request.bound, values)
             self.has_bound = True
         return request
+
+    def unbind(self, request: Request, values: Mapping[str, Any], earlier: Mapping[str, Any]) -> None:
+        """Take *values* back, as far as nobody has bound others since, and put back what was bound before them."""
+        with self._lock:
+            if not request.over:
+                since = {
+                    name: value for name, value in request.bound.items() if values.get(name, earlier.get(name)) != value
+                }
+                request.bound = {**earlier, **since}
+
+
+def onto(known: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *known* with *values* in their place; where those are about another order, without what was known of the first."""
+    first = known.get("order_id")
+    if first is not None and str(values.get("order_id", first)) != first:
+        known = {name: value for name, value in known.items() if name not in _PER_ORDER}
+    return {**known, **values}
 
 
 def current_ids(current: trace.Span | None = None) -> tuple[int, int, int]:
