@@ -95,7 +95,7 @@ class Settings:
         default=10.0,
         parse=shapes.seconds(0, 3600),
         meaning="Seconds for which a payment that is certain, but known only from its PaymentIntent or charge, waits for the "
-        "Checkout Session with order, country and items.",
+        "Checkout Session with order, country and items; and each decline and each end of a checkout for its order.",
         shape="seconds from 0 to 3600",
         example="10",
     )
