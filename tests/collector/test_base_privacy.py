@@ -9,8 +9,10 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_revenue.schema.events import EVENTS
+from otel_revenue.instrumentation.stripe import calls
+from otel_revenue.schema.events import EVENTS, OrderPaid
 from otel_revenue.schema.fields import attributes_of
+from otel_revenue.signals import spans
 from support.canaries import attributes, text
 from support.everything import Everything
 from support.personal import KEPT, MASKED
@@ -181,3 +183,26 @@ def test_of_a_traces_state_the_sampling_stays(everything: Everything) -> None:
     everything.send_spans([Span(name="GET /", trace_state=state) for state in states])
 
     assert [*states[:2], "", "", ""] == [span.trace_state for span in everything.spans()]
+
+
+def test_our_own_spans_pass_whole(everything: Everything) -> None:
+    """What the span of a call of Stripe's says passes, the order's context on a request's span too."""
+    call = {
+        "http.request.method": "POST",
+        calls.URL_TEMPLATE: "/v1/checkout/sessions/{session}",
+        "server.address": "api.stripe.com",
+        "server.port": 443,
+        "http.response.status_code": 402,
+        "error.type": "card_error",
+        calls.REQUEST_ID: "req_Ab12Cd34Ef56Gh",
+        calls.ERROR_CODE: "card_declined",
+        calls.DECLINE_CODE: "insufficient_funds",
+        calls.API_VERSION: "2026-10-28.clover",
+        calls.REPLAYED: True,
+    }
+    context = {key: info.example for key, info in attributes_of(OrderPaid).items() if key in spans.ORDER_CONTEXT}
+    sent = [Span(name="POST /v1/checkout/sessions", attributes=attributes(said)) for said in (call, context)]
+
+    everything.send_spans(sent)
+
+    assert [(s.name, s.attributes) for s in sent] == [(s.name, s.attributes) for s in everything.spans()]

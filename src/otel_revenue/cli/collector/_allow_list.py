@@ -42,18 +42,20 @@ RESOURCE: Final = (
 """What names the service and where it runs: no command lines, no host names (people name their machines after themselves)."""
 
 TEXTS: Final = (
-    "http.request.method http.route http.method url.scheme network.protocol.name network.protocol.version "
+    "http.request.method http.route http.method url.scheme url.template network.protocol.name network.protocol.version "
     "network.transport server.address error.type exception.type rpc.system rpc.service rpc.method rpc.grpc.status_code "
     "db.system db.system.name db.namespace db.name db.operation db.operation.name db.collection.name "
     "messaging.system messaging.operation.name messaging.operation.type messaging.destination.name "
     "faas.trigger code.function code.function.name code.namespace code.filepath code.file.path thread.name "
-    "log.iostream logger.name otel.status_code peer.service otel_revenue.link"
+    "log.iostream logger.name otel.status_code peer.service "
+    "stripe.request_id stripe.error.code stripe.decline_code stripe.api_version"
 ).split()
 NUMBERS: Final = (
     "http.response.status_code http.status_code server.port http.request.body.size http.response.body.size http.request.resend_count "
     "db.response.returned_rows messaging.batch.message_count code.lineno code.line.number thread.id"
 ).split()
-"""Attributes of OpenTelemetry's semantic conventions that name code and machines: no URL, query, address of a client, or user."""
+FLAGS: Final = ("stripe.idempotent_replayed",)
+"""Attributes of OpenTelemetry's semantic conventions, and of our spans, that name code and machines: no URL, query, address of a client, or user."""
 
 FREE_OF_SEARCH: Final = ("service.version", "telemetry.sdk.version", "telemetry.distro.version", "server.address")
 """Keys whose values have one safe form, in which versions and addresses of servers would be taken for those of visitors."""
@@ -229,9 +231,10 @@ def _clip(declared: Mapping[str, AttributeInfo]) -> dict[str, Any]:
 def _technical(path: str, declared: dict[str, AttributeInfo] | None = None) -> list[str]:
     declared = declared or {}
     return [
-        *_only(path, (*TEXTS, *NUMBERS, *declared)),
+        *_only(path, (*TEXTS, *NUMBERS, *FLAGS, *declared)),
         *_texts(path, TEXTS),
         *(_unless(path, key, "IsInt({})") for key in NUMBERS),
+        *(_unless(path, key, "IsBool({})") for key in FLAGS),
         *_rules(path, declared),
     ]
 
