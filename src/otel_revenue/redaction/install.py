@@ -16,9 +16,8 @@ from opentelemetry.metrics import get_meter_provider
 from opentelemetry.sdk.trace import SpanProcessor
 
 from otel_revenue._guard import guard, warn_once
-from otel_revenue.signals.sdk import global_provider
 
-from .logs import RedactingLogRecordProcessor
+from .logs import RedactingLogRecordProcessor, get_logger_provider
 from .metrics import RedactedMetricExporter
 from .parts import GATE
 from .policies import observe
@@ -51,7 +50,7 @@ class Installed:
         with guard("privacy.traces"):
             self.traces(traces or trace.get_tracer_provider())
         with guard("privacy.logs"):
-            self.logs(logs or global_provider())
+            self.logs(logs or get_logger_provider())
         with guard("privacy.metrics"):
             self.metrics(metrics or get_meter_provider())
 

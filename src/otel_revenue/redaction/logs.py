@@ -11,6 +11,7 @@ import copy
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry._logs import get_logger_provider
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LogRecordProcessor
 from opentelemetry.sdk._logs import export as _export
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_revenue.privacy.redactor import Redactor
+
+__all__ = ["RedactedLogRecordExporter", "RedactingLogRecordProcessor", "get_logger_provider"]
 
 LogRecordExporter: Final[Any] = getattr(_export, "LogRecordExporter", None) or _export.LogExporter
 
