@@ -37,7 +37,7 @@ def test_a_static_site_speaks_to_a_collector(visitor: Visitor, site: Site, tmp_p
         visitor.on_page(
             "import('/otel-revenue/otel-revenue.js').then((ours) => ours.trackEvent('design.started', { design_id: 'd-1' }))"
         )
-        visitor.do("await page.click('#go', { noWaitAfter: true })")
+        visitor.click_and_close("#go")
 
         assert wait_for(
             lambda: {"design.started", "checkout.start"} <= {log.name for log in everything.receiver.logs}, BOUND_S

@@ -303,7 +303,7 @@ def test_a_click_that_leaves_is_not_lost(visitor: Visitor, site: Site, keepalive
     visitor.on_page(
         "document.querySelector('a').href = args.url; 0", url=site.url.replace("127.0.0.1", "localhost") + "/pay"
     )
-    visitor.do("await page.click('#go', { noWaitAfter: true }); await page.close()")
+    visitor.click_and_close("#go")
 
     assert arrived(site, 1)
     headers, _ = site.posts[0]
@@ -382,6 +382,20 @@ def test_what_waits_is_bounded(visitor: Visitor, site: Site) -> None:
         max(int(headers["content-length"]) for headers, _ in site.posts) <= MAX_BODY,
         max(len(body["resourceLogs"][0]["scopeLogs"][0]["logRecords"]) for _, body in site.posts) <= MAX_EVENTS,
     )
+
+
+def test_a_page_that_nobody_has_seen_yet_says_nothing(visitor: Visitor, site: Site) -> None:
+    """A page that the browser opens ahead of time has its stages when it is shown, and not before."""
+    site.pages["/"] = f'{SCRIPT}<main data-otel-revenue="checkout.start">'
+    visitor.do(
+        "await context.addInitScript(() => Object.defineProperty(Document.prototype, 'prerendering', { get: () => !window.shown }))"
+    )
+    visitor.goto(site.url)
+    visitor.on_page(f"{IMPORT}.then(() => new Promise((done) => setTimeout(done, 50)))")
+    before = len(site.posts)
+    visitor.on_page("(window.shown = true, document.dispatchEvent(new Event('prerenderingchange')), 0)")
+
+    assert (0, True) == (before, arrived(site, 1))
 
 
 # -- a guest in somebody else's page -----------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ def test_a_visitor_who_closes_the_tab_on_leaving_is_seen(
     """The last click of a visitor whose tab is gone at once has begun a checkout."""
     visitor.goto(f"{shop.url}/order.html")
     visitor.on_page("document.getElementById('elsewhere').href = args.url; 0", url="http://pay.example:9/")
-    visitor.do("await page.click('#elsewhere', { noWaitAfter: true }); await page.close()")
+    visitor.click_and_close("#elsewhere")
 
     assert wait_for(lambda: bool(receiver.named("checkout.start")), BOUND_S), shop.log
     assert ("basic", "/order.html", "browser") == tuple(

@@ -96,6 +96,20 @@ class Visitor:
     def goto(self, url: str) -> None:
         self.do("await page.goto(args.url, { waitUntil: 'load' })", url=url)
 
+    def click_and_close(self, selector: str) -> None:
+        """
+        Click an element, and close the tab before anything that the click began has ended.
+
+        The browser is told so itself: Playwright's own `page.close()` waits for ever where a navigation is under way.
+        """
+        self.do(
+            "const { targetInfo } = await (await context.newCDPSession(page)).send('Target.getTargetInfo');"
+            "const whole = await context.browser().newBrowserCDPSession();"
+            "await page.evaluate((selector) => document.querySelector(selector).click(), args.selector).catch(() => {});"
+            "await whole.send('Target.closeTarget', { targetId: targetInfo.targetId });",
+            selector=selector,
+        )
+
     def on_page(self, expression: str, /, **args: Any) -> Any:
         """Evaluate JavaScript in the page; what *args* holds is in `args`."""
         return self.do(
