@@ -111,3 +111,10 @@ def test_without_its_certificates_it_does_not_start(tmp_path: Path) -> None:
     """With mtls.yaml and a variable missing the Collector does not fall back to open ports."""
     with pytest.raises(AssertionError, match="REVENUE_TLS_CERT_FILE_is_not_set"), Everything(tmp_path, ("mtls.yaml",)):
         pass
+
+
+def test_it_tells_how_it_is(everything: Everything) -> None:
+    """The health check answers without a token, and so do the Collector's own metrics."""
+    health = requests.get(f"http://127.0.0.1:{everything.collector.health}", timeout=30)
+
+    assert (200, True) == (health.status_code, "otelcol_process_uptime" in everything.collector.own_metrics())
