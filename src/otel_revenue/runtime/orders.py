@@ -30,6 +30,7 @@ BIND: Final = "bind"
 """Source of what the request that creates a payment says of it."""
 SAID: Final = "said"
 """Source of what earlier requests have said."""
+_written: Final = json.JSONEncoder(separators=(",", ":")).encode
 _AT_ONCE: Final = 200
 _IN_MEMORY: Final = 10_000
 _REMEMBERED: Final = 4096
@@ -90,10 +91,12 @@ class Orders:
 
         kept = False
         for kind in ORDER_KEYS:
-            identity = values.get(kind)
-            own = _said_of(kind, labels)
+            identity: str = values.get(kind, "")
+            own = _said_of(kind, labels) if identity else {}
+            if not own:
+                continue
             said = [(name, source, found[1]) for name, places in own.items() for source, found in places.items()]
-            if not identity or not own or self._said.get((kind, identity)) == said:
+            if self._said.get((kind, identity)) == said:
                 continue
             if len(self._said) >= _REMEMBERED:
                 self._said.clear()
@@ -135,7 +138,7 @@ class Orders:
     def _append(self, saying: Saying) -> None:
         if self._spool is not None:
             try:
-                self._spool.append(json.dumps(saying, separators=(",", ":")).encode())
+                self._spool.append(_written(saying).encode())
                 return
             except OSError:
                 pass

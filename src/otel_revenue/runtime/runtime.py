@@ -290,19 +290,16 @@ class Runtime:
         """
         known = self._known(values)
         binding = bound.bind(self.servers, known)
-        self._remember(spans.onto(bound.current(self.servers), known), orders.SAID)
+        self.remember(spans.onto(bound.current(self.servers), known))
         return binding
 
-    def learn(self, values: Mapping[str, Any], *, remember: bool) -> None:
-        """
-        Keep what the current request itself tells of its order, as *bind* does; what is bound in code precedes it.
+    def learn(self, values: Mapping[str, Any]) -> None:
+        """Keep what the current request itself tells of its order, for this request; what is bound in code precedes it."""
+        self.servers.bind(spans.current_ids()[0], self._known(values))
 
-        *remember*: for the order's payment, too.
-        """
-        known = self._known(values)
-        self.servers.bind(spans.current_ids()[0], known)
-        if remember:
-            self._remember(spans.onto(bound.current(self.servers), known), orders.SAID)
+    def remember(self, known: Mapping[str, Any]) -> None:
+        """Keep clean context values for the order's payment, whichever request brings it."""
+        self._remember(known, orders.SAID)
 
     def _known(self, values: Mapping[str, Any]) -> dict[str, Any]:
         clean = self._masked(values)

@@ -90,7 +90,7 @@ class Stages:
             return None
         values.with_exact_money(known)
         known.update(self._surface(known, asked, begun[0][0]))
-        self.runtime.learn(known, remember=False)
+        self.runtime.learn(known)
         return Pending(self, begun)
 
     def _surface(self, known: dict[str, Any], asked: Asked, stage: Stage) -> dict[str, str]:
@@ -124,7 +124,11 @@ class Stages:
             known = {name: value for name, value in known.items() if name not in ("surface", "surface_source")}
             known["surface_source"] = EXPLICIT
         told = {**told, **known}
-        self.runtime.learn(told, remember=True)
+        new = {name: told[name] for name in bound.NAMES if name in told and name not in known}
+        if new:
+            self.runtime.learn(told)
+            known = bound.current(self.runtime.servers)
+        self.runtime.remember(known)
         self.runtime.record(stage.event, told, on_server=True)
 
     def missed(self, stage: Stage, status: int) -> None:
@@ -154,13 +158,13 @@ class Stages:
         for stage in sorted(untold, key=lambda s: s.route):
             near = difflib.get_close_matches(stage.route, seen, n=1)
             logger.warning(
-                "otel-revenue: stages: none of the first %d requests of this process was %s, so that nothing was recorded as %s%s.",
+                "otel-revenue: stages: none of the first %d requests of this process was %s, so that nothing was recorded as %s%s",
                 PATIENCE,
                 stage.route,
                 stage.event,
                 f"; did you mean {near[0]}?"
                 if near
-                else ". Is the method and the whole template, with its prefix, as the application has it?",
+                else "; are method and template, with every prefix, as the application has them?",
             )
 
 

@@ -24,6 +24,7 @@ _CRAWLER: Final = re.compile(
     re.IGNORECASE,
 )
 """Words by which programs that only look call themselves. Those of HTTP clients are not among them: a shop's own front end is one."""
+_parse: Final = json.JSONDecoder(parse_float=Decimal).decode
 MAX_ANSWER: Final = 16 * 1024
 """Bytes of a JSON answer that is looked into; a larger one passes unseen."""
 _MAX_AGENT: Final = 512
@@ -164,7 +165,7 @@ def _parsed(body: bytes | None) -> Any:
     if body is None or len(body) > MAX_ANSWER:
         return None
     try:
-        return json.loads(body, parse_float=Decimal)
+        return _parse(body.decode())
     except (ValueError, RecursionError):
         return None
 
