@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -50,3 +51,14 @@ def test_types_hold_what_the_schema_says(tmp_path: Path) -> None:
     }
 
     assert ("", dict.fromkeys(WRONG, 1)) == (compiled(tmp_path, GOOD), found)
+
+
+def test_a_bundle_may_be_rendered_on_a_server() -> None:
+    """Where there is no page, as in Node, the module loads, and its functions do nothing."""
+    code = f"const ours = await import({json.dumps(module.FILE.as_uri())}); ours.trackEvent('design.started', {{}}); ours.consent(true);"
+    code += "console.log(JSON.stringify([Object.keys(ours), ours.journey() ?? null]))"
+    ran = subprocess.run(
+        [node(), "--input-type=module", "--eval", code], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert [["consent", "journey", "trackEvent"], None] == json.loads(ran.stdout)
