@@ -392,6 +392,40 @@ def test_machines_are_marked(app: App, headers: dict[str, str], synthetic: bool 
     assert [synthetic] == [e.attributes.get("synthetic") for e in events(app, "checkout.start")]
 
 
+def test_words_of_visitors_are_few(app: App) -> None:
+    """However many tiers and campaigns a visitor makes up, a bounded number of them labels a metric."""
+    mapped(app, asking(tier="query.tier"))
+    shop = FastAPI()
+
+    @shop.post("/designs")
+    def start() -> None: ...
+
+    with TestClient(shop) as client:
+        for number in range(250):
+            client.post(f"/designs?tier=t{number}&utm_source=s{number}")
+    found = events(app, "design.started")
+
+    assert (201, 201) == tuple(len({e.attributes[name] for e in found}) for name in ("tier", "surface"))
+
+
+def test_the_own_site_behind_a_proxy_is_no_referrer(app: App) -> None:
+    """A page of the shop that a proxy knows by its public name is not taken for another site."""
+    mapped(app, STARTED)
+    shop = FastAPI()
+
+    @shop.post("/designs")
+    def start() -> None: ...
+
+    headers = {
+        "Host": "shop.internal:8000",
+        "X-Forwarded-Host": "www.shop.example",
+        "Referer": "https://shop.example/x",
+    }
+    TestClient(shop).post("/designs", headers=headers)
+
+    assert ["route"] == [e.attributes["surface_source"] for e in events(app, "design.started")]
+
+
 def test_which_sources_may_speak(app: App) -> None:
     """A source that is not named in the setting is not asked."""
     mapped(app, STARTED, surface_from="referrer")

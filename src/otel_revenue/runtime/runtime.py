@@ -1,18 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-What the instrumentation calls: take facts, record events, flush.
-
-Nothing is opened and no thread is started before the process that will use it does something: a server may fork after
-the application was instrumented. What is opened belongs to one process; a forked child opens its own.
-"""
+"""What the instrumentation calls: take facts, record events, flush."""
 
 from __future__ import annotations
 
-import atexit
 import os
-import threading
 import time
-import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
@@ -24,6 +16,7 @@ from otel_revenue.signals import bound, record, spans
 from otel_revenue.signals.metrics import Instruments
 
 from . import event_ids, orders
+from .life import Life
 from .surfaces import Few
 
 if TYPE_CHECKING:
@@ -49,7 +42,7 @@ _TOLD_BY_BROWSERS: Final = ("order_id", "journey_id", "surface", "surface_source
 """What of a browser's word follows an order: anybody can say it of any order."""
 
 
-class Runtime:
+class Runtime(Life):
     """
     The running parts of one application.
 
@@ -74,6 +67,7 @@ class Runtime:
         version: str,
         beside: Callable[[Process], Beside] | None = None,
     ) -> None:
+        super().__init__(settings.flush_timeout)
         self._open_beside = beside
         self.settings = settings
         self.plan = plan
@@ -82,20 +76,10 @@ class Runtime:
         self._tracer_provider = tracer_provider
         self.tracer = tracer_provider.get_tracer(SCOPE, version)
         self.servers = spans.ServerSpans()
-        self.surfaces = Few()
+        self._few = {"tier": Few(), "surface": Few()}
         self._watching = False
         self._watch()
         self.instruments = Instruments(meter_provider.get_meter(SCOPE, version), self._gauges)
-        self._process: Process | None = None
-        self._opening = threading.Lock()
-        self._stopped = False
-        self._spent_s = 0.0
-        os.register_at_fork(
-            before=_held_weakly(self, Runtime.before_fork),
-            after_in_parent=_held_weakly(self, Runtime.after_fork),
-            after_in_child=_held_weakly(self, Runtime.forget_process),
-        )
-        atexit.register(self._at_exit)
 
     def _watch(self) -> None:
         """See the application's spans begin. It may set its provider after it was instrumented: then what stands in for it leads there."""
@@ -109,91 +93,24 @@ class Runtime:
                 add(self.servers)
                 self._watching = True
 
-    # -- life -------------------------------------------------------------------------------------------------------
+    def _make_process(self) -> Process:
+        from .process import Process  # with store and delivery behind it: a third of all that is imported
 
-    def start(self) -> None:
-        """Open the store and begin to deliver what an earlier process left; called when the application begins to serve."""
-        self._spent_s = 0.0
-        if not self._stopped:
-            self._open().wake()
-
-    def flush(self, timeout_s: float | None = None) -> bool:
-        """
-        Deliver what waits now, within a bound (seconds; the setting `flush_timeout` by default).
-
-        Returns:
-            whether all of it was delivered or set aside. What was not stays on disk for the next start.
-        """
-        process = self._process
-        bound_s = self.settings.flush_timeout if timeout_s is None else timeout_s
-        end = time.monotonic() + bound_s
-        flush = getattr(self._tracer_provider, "force_flush", None)
-        spans_gone = None if flush is None else _beside(lambda: flush(int(bound_s * 1000)))
-        done = True if process is None or process.pid != os.getpid() else process.flush(bound_s)
-        if spans_gone is not None:
-            spans_gone.join(max(0.0, end - time.monotonic()))
-        return done
-
-    def wind_down(self) -> None:
-        """Flush when the application has stopped serving; what this takes of the bound is not taken again at exit."""
-        begun = time.monotonic()
-        try:
-            self.flush()
-        finally:
-            self._spent_s = time.monotonic() - begun
-
-    def stop(self, timeout_s: float | None = None) -> None:
-        """Flush within a bound, end the thread and close the store."""
-        self._stopped = True
-        process, self._process = self._process, None
-        if process is not None and process.pid == os.getpid():
-            process.stop(self.settings.flush_timeout if timeout_s is None else timeout_s)
-        atexit.unregister(self._at_exit)
-
-    def _at_exit(self) -> None:
-        with guard("runtime.exit"):
-            self.stop(max(0.0, self.settings.flush_timeout - self._spent_s))
-
-    def before_fork(self) -> None:
-        """In the parent: let go of what a child must not have; opened again when it is next needed."""
-        process = self._process
-        if process is not None and process.pid == os.getpid():
-            process.before_fork()
-
-    def after_fork(self) -> None:
-        """In the parent, when it has forked."""
-        process = self._process
-        if process is not None and process.pid == os.getpid():
-            process.after_fork()
+        self._watch()
+        return Process(
+            self.settings,
+            self.plan,
+            self._rules(),
+            release=self._release,
+            retake=self._retake,
+            beside=self._open_beside,
+        )
 
     def forget_process(self) -> None:
         """In a forked child: what the parent opened is the parent's."""
-        self._opening = threading.Lock()
-        self._spent_s = 0.0
+        super().forget_process()
         self.servers.begin_anew()
         self.instruments.recorded.begin_anew()
-        if self._process is not None:
-            self._process.abandon()
-            self._process = None
-
-    def _open(self) -> Process:
-        process = self._process
-        if process is not None:
-            return process
-        with self._opening:
-            if self._process is None:
-                from .process import Process  # with store and delivery behind it: a third of all that is imported
-
-                self._watch()
-                self._process = Process(
-                    self.settings,
-                    self.plan,
-                    self._rules(),
-                    release=self._release,
-                    retake=self._retake,
-                    beside=self._open_beside,
-                )
-            return self._process
 
     def beside(self) -> Beside | None:
         """Return what runs beside the worker of this process, None for nothing."""
@@ -271,11 +188,17 @@ class Runtime:
         now_ns = time.time_ns()
         time_ns = now_ns if at_ns is None else at_ns
         values = {**attributes, "telemetry.source": "browser"}
-        if isinstance(values.get("surface"), str):
-            values["surface"] = self.surfaces.kept(values["surface"])
+        self.bound_words(values)
+        if "surface" in values:
             values["surface_source"] = orders.BROWSER
         clean = self._written(name, values, event_id or event_ids.new(), None, time_ns, now_ns, ids, sync=False)
         self._remember({key: clean[key] for key in _TOLD_BY_BROWSERS if key in clean}, orders.BROWSER)
+
+    def bound_words(self, told: dict[str, Any]) -> None:
+        """Let few different words through of what visitors say and metrics are labelled by, in place."""
+        for name, few in self._few.items():
+            if isinstance(told.get(name), str):
+                told[name] = few.kept(told[name])
 
     def show_context(self, attributes: Mapping[str, Any]) -> None:
         """Put the order context on the request's SERVER span."""
@@ -468,31 +391,3 @@ def _with_labels(facts: Facts, labels: Labels) -> Facts:
     from dataclasses import replace
 
     return replace(facts, labels=labels)
-
-
-def _held_weakly(runtime: Runtime, method: Callable[[Runtime], None]) -> Callable[[], None]:
-    """Return a call of *method* that does not keep the runtime: what is registered for a fork cannot be taken back."""
-    reference = weakref.ref(runtime)
-
-    def call() -> None:
-        alive = reference()
-        if alive is not None:
-            with guard("runtime.fork"):
-                method(alive)
-
-    return call
-
-
-def _beside(call: Callable[[], object]) -> threading.Thread | None:
-    """Call something that ignores its own timeout (the SDK's flush does) in a thread, for whoever waits no longer than the bound."""
-
-    def run() -> None:
-        with guard("runtime.flush"):
-            call()
-
-    thread = threading.Thread(target=run, name="otel-revenue-flush", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # the interpreter is ending
-        return None
-    return thread

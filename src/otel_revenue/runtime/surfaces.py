@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from otel_revenue.signals.record import clean_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 OTHER: Final = "other"
 _MOST: Final = 200
@@ -50,15 +50,15 @@ def of_campaign(query: Mapping[str, str]) -> str | None:
     return source and (f"{source}/{medium}" if medium else source)
 
 
-def of_referrer(referrer: str | None, own_host: str | None) -> str | None:
-    """Return the host of another site, without `www.`; none for the own one, for an address in numbers and for Stripe's pages."""
+def of_referrer(referrer: str | None, own_hosts: Iterable[str | None]) -> str | None:
+    """Return the host of another site, without `www.`; none for the own ones, for an address in numbers and for Stripe's pages."""
     try:
         host = urlsplit(referrer or "").hostname or ""
-        own = urlsplit(f"//{own_host or ''}").hostname or ""
+        own = {(urlsplit(f"//{name or ''}").hostname or "").removeprefix("www.") for name in own_hosts}
     except ValueError:
         return None
     bare = host.removeprefix("www.")
-    foreign = bare != own.removeprefix("www.") and _HOST.fullmatch(bare) and not _PAYMENT.fullmatch(bare)
+    foreign = bare not in own and _HOST.fullmatch(bare) and not _PAYMENT.fullmatch(bare)
     return bare if foreign and len(bare) <= 2 * _LONGEST else None
 
 

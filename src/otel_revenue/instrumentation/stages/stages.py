@@ -82,6 +82,7 @@ class Stages:
                 continue
             self._untold.discard(stage)
             told, refused = values.before(stage, asked, placeholders)
+            self.runtime.bound_words(told)
             begun.append((stage, told, refused))
             known.update(told)
             if asked.by_machine():
@@ -89,8 +90,9 @@ class Stages:
         if not begun:
             return None
         values.with_exact_money(known)
-        known.update(self._surface(known, asked, begun[0][0]))
-        self.runtime.learn(known)
+        surface = self._surface(known, asked, begun[0][0])
+        self.runtime.bound_words(surface)
+        self.runtime.learn({**known, **surface})
         return Pending(self, begun)
 
     def _surface(self, known: dict[str, Any], asked: Asked, stage: Stage) -> dict[str, str]:
@@ -103,17 +105,19 @@ class Stages:
             if source == "utm":
                 word = surfaces.of_campaign(asked.query())
             elif source == "referrer":
-                word = surfaces.of_referrer(asked.header("referer"), asked.header("host"))
+                own = (asked.header("host"), asked.header("x-forwarded-host"))
+                word = surfaces.of_referrer(asked.header("referer"), own)
             elif source == "route":
                 return {"surface": stage.template.text, "surface_source": source}
             if word:
-                return {"surface": self.runtime.surfaces.kept(word), "surface_source": source}
+                return {"surface": word, "surface_source": source}
         return {}
 
     def reached(self, stage: Stage, told: dict[str, Any], refused: Sequence[str], body: Body) -> None:
         """Record the stage's event. What the application has bound itself precedes what is mapped."""
         if stage.after:
             more, wrong = values.after(stage, body(), told)
+            self.runtime.bound_words(more)
             told = {**told, **more}
             refused = [*refused, *wrong]
         refused = [*refused, *values.with_exact_money(told)]
