@@ -30,7 +30,9 @@ CREATE OR REPLACE TEMP MACRO own(order_id, session_id, intent_id) AS
 -- A Session belongs to the order of the first event that knows both. Asked for events that know the Session alone.
 CREATE OR REPLACE TEMP TABLE session AS
 SELECT session_id, arg_min(own_id, {'t': time_ns, 'v': own_id}) AS known_as
-FROM (SELECT session_id, time_ns, own(order_id, session_id, payment_intent_id) AS own_id FROM event WHERE session_id IS NOT NULL)
+FROM (
+  SELECT session_id, time_ns, own(order_id, session_id, payment_intent_id) AS own_id FROM event
+  WHERE session_id IS NOT NULL AND synthetic IS NOT TRUE)
 WHERE own_id IS NOT NULL AND session_id IN (
   SELECT session_id FROM event WHERE session_id IS NOT NULL AND own(order_id, session_id, payment_intent_id) IS NULL)
 GROUP BY 1;
@@ -45,7 +47,7 @@ FROM (
   SELECT e.payment_intent_id, e.time_ns, own(e.order_id, e.session_id, e.payment_intent_id) AS own_id,
     coalesce(s.known_as, e.session_id) AS at_session
   FROM event e LEFT JOIN session s ON s.session_id = e.session_id
-  WHERE e.payment_intent_id IN (
+  WHERE e.synthetic IS NOT TRUE AND e.payment_intent_id IN (
     SELECT payment_intent_id FROM event
     WHERE payment_intent_id IS NOT NULL AND session_id IS NULL AND own(order_id, session_id, payment_intent_id) IS NULL))
 GROUP BY 1;

@@ -355,6 +355,11 @@ _MAKERS = {
     "expired": expired,
 }
 _BEFORE_STRIPE = {"started", "approved", "start"}
+_BEGUN = dict.fromkeys(("surface", "tier", "country", "journey_id", "stripe.checkout.session.id", "synthetic")) | {
+    "at": T0,
+    "livemode": True,
+}
+"""What a start says that is only there so that the funnel begins with one."""
 
 
 def recorded(drawn: Sequence[tuple[str, str | None, dict[str, Any]]]) -> list[bytes]:
@@ -404,6 +409,79 @@ def test_numbers_agree_with_one_another(drawn: list[Any]) -> None:
     assert sorted(kept, reverse=True) == kept
     assert found.declines.attempts.hits == sum(code.attempts for code in found.declines.codes)
     assert found.declines.recovered.hits + found.declines.provisional <= found.declines.recovered.of
+
+
+def _first(values: Any) -> Any:
+    """What the earliest of (time, value) says, None where nobody says anything."""
+    return min((pair for pair in values if pair[1] is not None), default=(0, None))[1]
+
+
+def _keys(events: list[dict[str, Any]]) -> list[str | None]:
+    """The order of each event, by the words of docs/dashboard.md."""
+
+    def own(e: dict[str, Any]) -> Any:
+        return e["order"] if e["order"] != e["session"] else None
+
+    def name(e: dict[str, Any]) -> Any:
+        tied = _first((x["at"], own(x)) for x in events if e["session"] and x["session"] == e["session"])
+        return own(e) or tied or e["session"] or e["order"]
+
+    def key(number: int, e: dict[str, Any]) -> Any:
+        tied = _first((x["at"], name(x)) for x in events if e["journey"] and x["journey"] == e["journey"])
+        alone = f"journey {e['journey']}" if e["journey"] else f"event {number}" if e["kind"] == "paid" else None
+        return name(e) or tied or alone
+
+    return [key(number, e) for number, e in enumerate(events)]
+
+
+def _plainly(drawn: list[Any]) -> tuple[Any, ...]:
+    """Open and closed counts, conversion and recovered orders, one order after the other: slow, and easy to read."""
+    fields = ("livemode", "synthetic", "journey_id", "stripe.checkout.session.id")
+    events = [
+        {"kind": kind, "order": order, "at": said["at"], **{name.split("_")[0]: said[name] for name in fields[:3]},
+         "session": None if kind in _BEFORE_STRIPE else said[fields[3]]}
+        for kind, order, said in drawn if not said["synthetic"]
+    ]  # fmt: skip
+    orders: dict[str, list[dict[str, Any]]] = {}
+    for key, e in zip(_keys(events), events, strict=True):
+        if key is not None:
+            orders.setdefault(key, []).append(e)
+    reached, kept, converted, recovered = dict.fromkeys(("start", "session", "paid"), 0), [0, 0, 0], 0, [0, 0]
+    for members in orders.values():
+        if not any(e["livemode"] for e in members) and any(e["livemode"] is False for e in members):
+            continue  # wholly of test mode, but for what says none
+        here = [e for e in members if e["livemode"] is not False]
+        times = {kind: [e["at"] // SECOND for e in here if e["kind"] == kind] for kind in _MAKERS}
+        first = {kind: min(at) for kind, at in times.items() if at}
+        for kind in reached:
+            reached[kind] += PERIOD.since_ns <= first.get(kind, 0) * SECOND < PERIOD.until_ns
+        window = range(14 * 86_400 + 1)
+        if PERIOD.since_ns <= first.get("start", 0) * SECOND < PERIOD.until_ns:
+            in_session = first.get("session", 0) - first["start"] in window
+            kept = [kept[0] + 1, kept[1] + in_session,
+                    kept[2] + (in_session and first.get("paid", 0) - first["session"] in window)]  # fmt: skip
+            converted += first.get("paid", 0) - first["start"] in window
+        declines = [e["at"] // SECOND for e in here if e["kind"] == "declined" and e["livemode"]
+                    and PERIOD.since_ns <= e["at"] < PERIOD.until_ns]  # fmt: skip
+        if declines:
+            recovered = [recovered[0] + (max(times["paid"], default=0) >= min(declines)), recovered[1] + 1]
+    return tuple(reached.values()), tuple(kept), converted, tuple(recovered)
+
+
+@settings(max_examples=60, deadline=None)
+@given(drawn=happenings)
+def test_the_statements_say_what_the_page_says(drawn: list[Any]) -> None:
+    """Keys, stages, open and closed counts, conversion and recovered orders are those of a plain reading of the definitions."""
+    begun = [*drawn, ("start", "o-begun", _BEGUN)]
+    found = told(recorded(begun))
+    main = [one for one in found.steps if not one.optional]
+
+    assert _plainly(begun) == (
+        tuple(one.reached for one in main),
+        tuple(one.kept for one in main),
+        found.total.conversion.hits,
+        (found.declines.recovered.hits, found.declines.recovered.of),
+    )
 
 
 @settings(max_examples=15, deadline=None)
