@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 CANARY: Final = "jane.roe@canary-mail.example"
 MARK: Final = b"canary-mail"
 """What is looked for: it must be nowhere, masked or not."""
+POISONED: Final = "poisoned"
+"""The order by which what holds it is known again."""
 
 Request = tuple[str, bytes]
 """Path and body."""
@@ -61,14 +63,12 @@ LOADS: Final[dict[str, Callable[[int, int], tuple[set[str], list[Request]]]]] = 
 
 def poisoned() -> list[Request]:
     """One request of each signal, with personal data wherever a value has room for it."""
-    record = LogRecord.FromString(paid("poisoned"))
+    record = LogRecord.FromString(paid(POISONED))
     record.severity_text = CANARY
     record.body.string_value = CANARY
     record.attributes.extend([_pair("email", CANARY), _pair("surface", f"for {CANARY}"), _pair("tier", CANARY)])
     ordinary = LogRecord(body=AnyValue(string_value=f"login of {CANARY}"), attributes=[_pair("user", CANARY)])
-    span = _span(
-        10**6, [_pair("order_id", "poisoned"), _pair("enduser.id", CANARY), _pair("http.route", f"/u/{CANARY}")]
-    )
+    span = _span(10**6, [_pair("order_id", POISONED), _pair("enduser.id", CANARY), _pair("http.route", f"/u/{CANARY}")])
     span.name, span.trace_state = f"GET /u/{CANARY}", f"a={CANARY}"
     span.status.CopyFrom(Status(code=Status.STATUS_CODE_ERROR, message=CANARY))
     span.events.add(

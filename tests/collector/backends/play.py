@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from support.collector import BASE, Collector, ask, otelcol
 from support.receiver import wait_for
 
-from .load import LOADS, MARK, poisoned
+from .load import LOADS, MARK, POISONED, poisoned
 from .table import neighbour
 
 if TYPE_CHECKING:
@@ -49,10 +49,11 @@ class Scene:
         """Send each once; returns the answers."""
         return [self.collector.post(body, path).status_code for path, body in requests]
 
-    def arrived(self, expected: set[str], sink: Sink | None = None) -> Counter[str]:
-        """Wait for what is expected; returns what came, and how often."""
+    def arrived(self, expected: set[str], sink: Sink | None = None, *, poison: bool = False) -> Counter[str]:
+        """Wait for what is expected, and for the poisoned order where one was sent; returns what came, and how often."""
         sink = sink or self.sink
-        wait_for(lambda: expected <= set(sink.orders()), PATIENCE_S)
+        awaited = expected | {POISONED} if poison and self.backend.signal != "metrics" else expected
+        wait_for(lambda: awaited <= set(sink.orders()), PATIENCE_S)
         return Counter(order for order in sink.orders() if order in expected)
 
     def back(self) -> None:
@@ -117,7 +118,7 @@ def run(backend: Backend, folder: Path, count: int) -> Cell:
         on.collector.start()
         poison = on.send(poisoned())
         answers = on.send(requests)
-        came = on.arrived(expected)
+        came = on.arrived(expected, poison=True)
         problems = [f"answered {bad}" for bad in {*poison, *answers} - {200}] + on.leaks()
         problems += [f"{len(expected) - len(came)} lost"] if len(came) < len(expected) else []
         problems += [f"{came.total() - len(came)} twice"] if came.total() > len(came) else []
@@ -144,7 +145,7 @@ def killed(backend: Backend, folder: Path, count: int) -> Cell:
         on.beside.up()
         if backend.signal == "metrics":  # what was in memory is gone, but the next value stands for all before it
             on.send(LOADS["metrics"](count, 1)[1])
-        came = on.arrived(expected)
+        came = on.arrived(expected, poison=True)
         problems += on.leaks()
         problems += [f"{len(expected) - len(came)} lost"] if len(came) < len(expected) else []
     return Cell(f"{len(expected) - len(came)} lost, {came.total() - len(came)} twice", problems)
