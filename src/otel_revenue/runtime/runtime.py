@@ -67,7 +67,6 @@ class Runtime(Life):
         version: str,
         beside: Callable[[Process], Beside] | None = None,
     ) -> None:
-        super().__init__(settings.flush_timeout)
         self._open_beside = beside
         self.settings = settings
         self.plan = plan
@@ -80,6 +79,7 @@ class Runtime(Life):
         self._watching = False
         self._watch()
         self.instruments = Instruments(meter_provider.get_meter(SCOPE, version), self._gauges)
+        super().__init__(settings.flush_timeout)  # last: from here on a fork asks for all of it
 
     def _watch(self) -> None:
         """See the application's spans begin. It may set its provider after it was instrumented: then what stands in for it leads there."""
