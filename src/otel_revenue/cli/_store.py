@@ -21,6 +21,7 @@ from otel_revenue import config
 from otel_revenue._store_url import SCHEMES, StoreUrl
 from otel_revenue.errors import ConfigError, StoreError, StoreTooNew
 from otel_revenue.ledger.sqlite import SqliteStore
+from otel_revenue.ledger.sqlite_errors import translated
 from otel_revenue.ledger.sqlite_file import LAYOUT, SQL
 from otel_revenue.ledger.store import OutboxRow, Store
 from otel_revenue.runtime.plan import database, places
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from otel_revenue.config import Settings
+    from otel_revenue.ledger.forget import Held
 
 LEDGER: Final = "ledger.sqlite3"
 _STEP: Final = 200
@@ -83,6 +85,12 @@ class Existing(Store, Protocol):
 
     def objects(self) -> dict[str, int]:
         """Return, of the `NEWEST` payments with the newest news, how many name an id of each kind."""
+
+    def naming(self, statement: str, *words: str | bytes) -> Sequence[Sequence[Any]]:
+        """See `forget.Searched`."""
+
+    def forget(self, held: Held) -> None:
+        """Remove what was found."""
 
 
 def with_store(settings: Settings, named: str | None) -> Settings:
@@ -260,6 +268,24 @@ class ExistingStore(SqliteStore):
     def objects(self) -> dict[str, int]:
         """Return, of the `NEWEST` payments with the newest news, how many name an id of each kind."""
         return dict(self._read(_OBJECTS, (NEWEST,)))
+
+    def naming(self, statement: str, *words: str | bytes) -> list[Any]:
+        """See `forget.Searched`."""
+        return self._read(SQL[statement], words)
+
+    def forget(self, held: Held) -> None:
+        """Remove what was found, and overwrite it on the disk."""
+        with self._locked() as raw:
+            raw.execute("PRAGMA secure_delete = ON")
+        with self.transaction() as tx, translated():
+            for number in held.payments:
+                tx.forget(number, 0)
+            for seq in held.events:
+                tx.remove_row(seq)
+            tx.raw.executemany(SQL["drop_said"], sorted(held.said))
+            tx.raw.executemany(SQL["drop_unread"], [(number,) for number in held.notes])
+        with self._locked() as raw, contextlib.suppress(sqlite3.Error):  # busy: the application does it later
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _read(self, statement: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[Any]:
         try:

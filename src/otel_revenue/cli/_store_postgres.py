@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_revenue.errors import StoreError
 from otel_revenue.ledger.postgres import PostgresStore
+from otel_revenue.ledger.postgres_database import READ_S
 from otel_revenue.ledger.postgres_layout import SQL
+from otel_revenue.ledger.postgres_transaction import as_stored
 
 from ._store import NEWEST, in_steps
 
@@ -16,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_revenue._store_url import StoreUrl
+    from otel_revenue.ledger.forget import Held
     from otel_revenue.ledger.store import OutboxRow
 
 _CONNECT_S: Final = 10.0
+_SEARCH_S: Final = 60.0
 
 
 class ExistingPostgres(PostgresStore):
@@ -74,3 +78,21 @@ class ExistingPostgres(PostgresStore):
     def objects(self) -> dict[str, int]:
         """Return, of the `NEWEST` payments with the newest news, how many name an id of each kind."""
         return dict(self._read("objects", (NEWEST,)))
+
+    def naming(self, statement: str, *words: str | bytes) -> Sequence[Sequence[Any]]:
+        """See `forget.Searched`."""
+        if statement != "said_naming":
+            return self._read(statement, words, within_s=_SEARCH_S)
+        key, quoted = map(str, words)
+        stored = as_stored(key)
+        found = self._read(statement, (stored, quoted), within_s=_SEARCH_S)
+        return [(kind, key if kept == stored else kept, doc) for kind, kept, doc in found]
+
+    def forget(self, held: Held) -> None:
+        """Remove what was found."""
+        with self.transaction() as tx:
+            tx.remove(held.payments)
+        self.forget_rows(sorted(held.events))
+        said = {"kinds": [kind for kind, _ in held.said], "keys": [as_stored(key) for _, key in held.said]}
+        with self._changing_outbox() as session:
+            session.run([(SQL["drop_said"], said), (SQL["drop_unread"], {"ids": list(held.notes)})], within_s=READ_S)

@@ -17,9 +17,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from otel_revenue import config
-from otel_revenue.errors import ConfigError
+from otel_revenue.errors import ConfigError, StoreError
 from otel_revenue.ledger.store import ASIDE, LATER
 
+from . import _forget as forgetting
 from . import _outbox_show as show
 from ._store import find, open_existing
 from ._words import amounts, count
@@ -31,6 +32,16 @@ if TYPE_CHECKING:
 
     from ._store import Existing, Place
 
+_HELD: Final = {
+    "payments": "payments of the ledger, with their ids",
+    "events": "events of the outbox",
+    "notes": "notes of news that could not be read",
+    "sayings": "rows of what requests said of the order or its journey",
+    "spool/": "events without money in spool/",
+    "orders/": "things said of the order in orders/",
+    "facts/": "facts in facts/",
+    "thin/": "thin events in thin/",
+}
 _STATES: Final = {"waiting": LATER, "aside": ASIDE, None: None}
 
 
@@ -45,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     common.add_argument("--json", action="store_true", help="for programs")
     for option in common._actions:  # noqa: SLF001 - argparse has no other way to take an option on both sides of a command
         parser._add_action(option)  # noqa: SLF001 - as above
-    actions = parser.add_subparsers(dest="action", metavar="list|show|retry|drop")
+    actions = parser.add_subparsers(dest="action", metavar="list|show|retry|drop|forget")
     listing = actions.add_parser(
         "list",
         parents=[common],
@@ -62,18 +73,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
     drop = actions.add_parser("drop", parents=[common], help="remove events for good, undelivered")
     drop.add_argument("events", nargs="+", metavar="EVENT", help="number or event_id")
     drop.add_argument("--yes", action="store_true", help="do it; without this, only say what would go")
+    forget = actions.add_parser("forget", parents=[common], help="remove all that is held about orders")
+    forget.add_argument(
+        "--order",
+        required=True,
+        action="append",
+        metavar="ID",
+        help="the shop's order id; - reads ids from stdin, one a line",
+    )
+    forget.add_argument("--yes", action="store_true", help="do it; without this, only say what would go")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do one of list, show, retry, drop. Exit code 1: `drop` was not told `--yes`, or some events were not there any more."""
+    """
+    Do one of list, show, retry, drop, forget.
+
+    Exit code 1: `drop` or `forget` was not told `--yes`, or some events were not there any more.
+    """
     settings, problems = config.load(os.environ)
     for problem in problems:
         print(f"otel-revenue outbox: {problem}", file=sys.stderr)
     place = find(os.environ, arguments.store, settings=settings)
     action = arguments.action or "list"
-    store = open_existing(place, os.environ, write=action in ("retry", "drop"))
+    store = open_existing(place, os.environ, write=action in ("retry", "drop", "forget"))
     try:
         destination = arguments.destination or used_destination(store, settings.delivery, os.environ)
+        if action == "forget":
+            return _forget(store, place, arguments)
         if action == "list":
             return _list(store, place, destination, arguments)
         return {"show": _show, "retry": _retry, "drop": _drop}[action](store, destination, arguments)
@@ -166,6 +192,39 @@ def _drop(store: Existing, destination: str, arguments: argparse.Namespace) -> i
             "Stripe's own books would be the only place that has them. With --yes it is done."
         )
     return 0 if arguments.yes and done == len(rows) else 1
+
+
+def _forget(store: Existing, place: Place, arguments: argparse.Namespace) -> int:
+    orders = [
+        word for named in arguments.order for word in (sys.stdin.read().splitlines() if named == "-" else [named])
+    ]
+    orders = [order for order in orders if order.strip()]
+    if not orders:
+        raise ConfigError("no order is named: --order ID, or one id a line on stdin with --order -")
+    try:
+        found = forgetting.find(store, place, orders)
+        if arguments.yes:
+            forgetting.remove(store, place, found)
+    except OSError as error:
+        raise StoreError(f"{place.folder} cannot be searched or changed: {error.strerror}") from None
+    left = [
+        *forgetting.LEFT,
+        *(f"{path}, a damaged ledger that was moved away" for path in forgetting.left_over(place)),
+    ]
+    counts = found.counts()
+    if arguments.json:
+        print(
+            json.dumps({"removed": arguments.yes, **counts, "unrecorded": found.held.unrecorded, "not_reached": left})
+        )
+        return 0 if arguments.yes else 1
+    print(f"{'Removed' if arguments.yes else 'Would remove'}, of {count(len(orders), 'order')}:")
+    print("\n".join(f"  {number:>6} {_HELD[name]}" for name, number in counts.items()))
+    if found.held.unrecorded:
+        print(f"Of the payments, {found.held.unrecorded} had no event yet: the money will be in none.")
+    print("Not reached:", *(f"  - {line}" for line in left), sep="\n")
+    if not arguments.yes:
+        print("With --yes it is done.")
+    return 0 if arguments.yes else 1
 
 
 def _named(store: Existing, destination: str, words: list[str]) -> list[OutboxRow]:

@@ -33,6 +33,11 @@ _BATCH: Final = 1024 * 1024
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
+def is_erased(frame: bytes, crc: int) -> bool:
+    """Whether a frame was taken out on an operator's word (`erasing`): passed over, and no loss."""
+    return crc == 0 and not frame.strip(b"\0")
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """Frames, where each of them ends, where reading goes on, and how many bytes were passed over for the first time."""
@@ -117,7 +122,7 @@ class Segment:
                 frames.append(frame)
                 ends.append(end)
             else:
-                lost += self._pass_over(at, end)
+                lost += self._damaged(at, end, frame, crc)
             at = end
         return Read(frames, ends, at, lost)
 
@@ -145,6 +150,9 @@ class Segment:
 
     def _window(self, at: int, size: int) -> bytes:
         return os.pread(self.fd, max(0, min(size, self.size - at)), at)
+
+    def _damaged(self, at: int, end: int, frame: bytes, crc: int) -> int:
+        return 0 if is_erased(frame, crc) else self._pass_over(at, end)
 
     def _pass_over(self, at: int, end: int) -> int:
         if at in self._passed_over:

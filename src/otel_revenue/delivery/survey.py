@@ -14,7 +14,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .segment import FRAME, MAGIC, MAX_FRAME
+from .segment import FRAME, MAGIC, MAX_FRAME, is_erased
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,14 +83,15 @@ def _look(path: Path, reader: str) -> tuple[int, tuple[int, int], bool, int]:
 
 
 def _frames(data: bytes) -> tuple[int, int]:
-    """Return how many whole frames there are, and where they end."""
+    """Return how many whole frames there are, beside those that were erased, and where they end."""
     frames = at = 0
     while at + FRAME.size <= len(data):
-        length = int(FRAME.unpack_from(data, at)[0])
+        length, crc = FRAME.unpack_from(data, at)
         end = at + FRAME.size + length
         if not 0 < length <= MAX_FRAME or end > len(data):
             break
-        frames, at = frames + 1, end
+        frames += not is_erased(data[at + FRAME.size : end], crc)
+        at = end
     return frames, at
 
 

@@ -305,3 +305,25 @@ SELECT max(touched_ns) FROM otel_revenue_payment;
 -- Of the payments with the newest news, how many name an id of each kind.
 SELECT kind, count(DISTINCT payment_id) FROM otel_revenue_alias
 WHERE payment_id IN (SELECT id FROM otel_revenue_payment ORDER BY touched_ns DESC LIMIT %s) GROUP BY kind;
+
+-- name: payments_naming
+-- What holds a word, for whoever removes what is held about an order: reads everything.
+SELECT id, doc FROM otel_revenue_payment WHERE strpos(doc, %s) > 0;
+
+-- name: said_naming
+SELECT kind, key, doc FROM otel_revenue_order_said WHERE key = %s OR strpos(doc, %s) > 0;
+
+-- name: events_naming
+SELECT seq, record FROM otel_revenue_outbox WHERE position(%s::bytea IN record) > 0;
+
+-- name: notes_naming
+SELECT id, ids FROM otel_revenue_unread WHERE strpos(ids, %s) > 0;
+
+-- name: drop_said
+WITH gone AS (DELETE FROM otel_revenue_order_said s USING unnest(%(kinds)s::text[], %(keys)s::text[]) AS q (kind, key)
+  WHERE s.kind = q.kind AND s.key = q.key RETURNING 1)
+SELECT count(*) FROM gone;
+
+-- name: drop_unread
+WITH gone AS (DELETE FROM otel_revenue_unread WHERE id = ANY (%(ids)s::bigint[]) RETURNING 1)
+SELECT count(*) FROM gone;

@@ -80,7 +80,7 @@ class PostgresTransaction:
     def soft_candidates(self, key: str, since_ns: int, until_ns: int) -> list[Group]:
         """Return groups with this soft key, without a twin, near in time."""
         self.flush()
-        return [self._read(*row) for row in self._rows("soft_candidates", (_ascii(key), since_ns, until_ns))]
+        return [self._read(*row) for row in self._rows("soft_candidates", (as_stored(key), since_ns, until_ns))]
 
     def due_groups(self, now_ns: int, limit: int) -> list[Group]:
         """Return groups on hold whose time has come."""
@@ -139,7 +139,7 @@ class PostgresTransaction:
         known = self._recalled({(s.kind, s.key) for s in sayings})
         for saying in sayings:
             merge_labels(known.setdefault((saying.kind, saying.key), {}), saying.labels)
-        rows = [(kind, _ascii(key), json.dumps(labels), now_ns) for (kind, key), labels in sorted(known.items())]
+        rows = [(kind, as_stored(key), json.dumps(labels), now_ns) for (kind, key), labels in sorted(known.items())]
         if rows:
             self._statements.append((SQL["remember"], [list(column) for column in zip(*rows, strict=True)]))
 
@@ -148,7 +148,7 @@ class PostgresTransaction:
         return self._recalled({(kind, key)}).get((kind, key), {})
 
     def _recalled(self, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], Labels]:
-        keys = {(kind, _ascii(key)): (kind, key) for kind, key in wanted}
+        keys = {(kind, as_stored(key)): (kind, key) for kind, key in wanted}
         columns = [list(column) for column in zip(*keys, strict=True)]
         return {keys[row[0], row[1]]: json.loads(row[2]) for row in self._rows("recall", columns)} if keys else {}
 
@@ -158,10 +158,10 @@ class PostgresTransaction:
         """Yield the groups that hold one of the full ids (0), or the cut form of a long one (1), with that id."""
         asked: dict[tuple[str, str, str, int], list[Alias]] = {}
         for alias in aliases:
-            asked.setdefault((alias.kind, _ascii(alias.account), _ascii(alias.id), 0), []).append(alias)
+            asked.setdefault((alias.kind, as_stored(alias.account), as_stored(alias.id), 0), []).append(alias)
             if len(alias.id) >= TRUNCATED_AT:
-                cut = _ascii(alias.id[:TRUNCATED_AT])
-                asked.setdefault((alias.kind, _ascii(alias.account), cut, 1), []).append(alias)
+                cut = as_stored(alias.id[:TRUNCATED_AT])
+                asked.setdefault((alias.kind, as_stored(alias.account), cut, 1), []).append(alias)
         kinds, accounts, ids, _ = ([*dict.fromkeys(column)] for column in zip(*asked, strict=True))
         for kind, account, found, truncated, number, doc in self._rows("groups_of", (kinds, accounts, ids)):
             for alias in asked.get((kind, account, found, truncated), ()):
@@ -193,7 +193,7 @@ class PostgresTransaction:
         payments = []
         owners: dict[tuple[str, str, str, int], int] = {}
         for number, group in self._changed.items():
-            soft_key, soft_ns = (_ascii(group.soft.key), group.soft.at_ns) if group.soft else (None, 0)
+            soft_key, soft_ns = (as_stored(group.soft.key), group.soft.at_ns) if group.soft else (None, 0)
             payments.append(
                 (
                     number,
@@ -213,7 +213,7 @@ class PostgresTransaction:
             ):
                 for alias in ids:
                     if alias not in known:
-                        owners[(alias.kind, _ascii(alias.account), _ascii(alias.id), truncated)] = number
+                        owners[(alias.kind, as_stored(alias.account), as_stored(alias.id), truncated)] = number
             self._written[number] = group
         self._changed.clear()
         self._statements.append((SQL["put_groups"], [list(column) for column in zip(*payments, strict=True)]))
@@ -232,12 +232,12 @@ def row_columns(rows: Sequence[NewRow]) -> list[list[Any]]:
 def _columns(aliases: Sequence[Alias]) -> dict[str, list[str]]:
     return {
         "kinds": [a.kind for a in aliases],
-        "accounts": [_ascii(a.account) for a in aliases],
-        "ids": [_ascii(a.id) for a in aliases],
+        "accounts": [as_stored(a.account) for a in aliases],
+        "ids": [as_stored(a.id) for a in aliases],
     }
 
 
-def _ascii(text: str) -> str:
+def as_stored(text: str) -> str:
     """
     Return *text* with everything but printable ASCII escaped: the database takes no NUL, and not every encoding takes all.
 

@@ -231,3 +231,22 @@ SELECT count(*), count(*) FILTER (WHERE recorded_ns > 0), count(*) FILTER (WHERE
 SELECT p.id, p.twin, length(p.doc) FROM payment p WHERE p.touched_ns < :before AND p.due_ns = 0
 AND NOT EXISTS (SELECT 1 FROM payment t WHERE t.id = p.twin AND (t.touched_ns >= :before OR t.due_ns > 0))
 ORDER BY p.touched_ns, p.id LIMIT :limit;
+
+-- name: payments_naming
+-- What holds a word, for whoever removes what is held about an order: reads everything.
+SELECT id, doc FROM payment WHERE instr(doc, ?) > 0;
+
+-- name: said_naming
+SELECT kind, key, doc FROM order_said WHERE key = ? OR instr(doc, ?) > 0;
+
+-- name: events_naming
+SELECT seq, record FROM outbox WHERE instr(record, ?) > 0;
+
+-- name: notes_naming
+SELECT id, ids FROM unread WHERE instr(ids, ?) > 0;
+
+-- name: drop_said
+DELETE FROM order_said WHERE kind = ? AND key = ?;
+
+-- name: drop_unread
+DELETE FROM unread WHERE id = ?;
