@@ -30,7 +30,7 @@ HEADS: Final = {
 
 
 def read() -> dict[str, Any]:
-    """Return what was made last: the number of payments, and each backend's cells by column."""
+    """Return what was made last: each backend's cells by column."""
     content: dict[str, Any] = json.loads(DATA.read_text(encoding="utf-8"))
     return content
 
@@ -50,10 +50,10 @@ def table(content: Mapping[str, Any]) -> str:
     return "\n".join([BEGIN, lines[0], "|---" * len(rows[0]) + "|", *lines[1:], END])
 
 
-def write(count: int, cells: Mapping[str, Mapping[str, str]]) -> None:
+def write(cells: Mapping[str, Mapping[str, str]]) -> None:
     """Write file and page anew."""
     known = read()["backends"] if DATA.exists() else {}
-    content = {"payments": count, "backends": {**known, **cells}}
+    content = {"backends": {**known, **cells}}
     DATA.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     text = PAGE.read_text(encoding="utf-8")
     block = table(content)
