@@ -52,6 +52,8 @@ def own(around: Around) -> list[Finding]:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, tuple) and any(isinstance(item, dict) for item in value):
+        return f"({len(value)} of them)"
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

@@ -172,6 +172,19 @@ def test_wrong_and_unknown_settings() -> None:
     assert "did you mean OTEL_REVENUE_LINGER?" in found[1][1]
 
 
+def test_stages_and_events_that_mean_nothing() -> None:
+    """What is wrong in the mapping of routes, or in events of the application's own, is told as it is at start."""
+    stages = [
+        {"route": "POST /designs", "event": "design.begun"},
+        {"route": "GET /checkout", "event": "checkout.start"},
+    ]
+    environ = {"OTEL_REVENUE_STAGES": json.dumps(stages), "OTEL_REVENUE_EVENTS": '[{"name": "quote"}]'}
+    told = [f.what for f in _checks_settings.own(around(environ)) if f.level is Level.FAIL]
+
+    assert [True, True] == ["events, entry 1" in told[0], "stages, entry 1" in told[1]]
+    assert 2 == len(told)
+
+
 def test_a_service_without_a_name() -> None:
     """A service that has no name shares its store with every other one: said."""
     assert "OTEL_SERVICE_NAME" in one(_checks_settings.service(around({"OTEL_SERVICE_NAME": "unknown_service"})))[1]
