@@ -130,6 +130,20 @@ def test_events_of_one_order_are_one_order(case: str) -> None:
     assert Ratio(1, 1) == found.total.conversion
 
 
+def test_a_journey_that_meets_two_orders_belongs_to_the_first() -> None:
+    """What only knows the journey counts for the order that the journey met first, in whatever order the events arrive."""
+    records = [
+        start(None, journey_id="j"),
+        session("late", at=T0 + DAY, journey_id="j"),
+        session("soon", journey_id="j"),
+    ]
+    records += [bought("soon")]
+
+    found = [told(each) for each in (records, records[::-1])]
+
+    assert [Ratio(1, 1)] * 2 == [each.total.conversion for each in found]
+
+
 def test_open_and_closed_are_two_numbers() -> None:
     """Open counts who reached a stage in the period at all, closed who came to it in order from a start in the period."""
     records = [
