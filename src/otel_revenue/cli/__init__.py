@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "dev": "receive OTLP on this machine and keep it in a local database",
     "report": "orders, revenue, AOV and funnel out of the local database",
     "outbox": "what waits to be delivered, what was refused, what could not be read",
+    "privacy": "what would be masked in an OTLP file, and the hash under which a value leaves",
     "schema": "the events and attributes that may leave the application",
     "doctor": "why nothing arrives: what is installed, configured, stored and answering",
     "collector": "check the Collector's configuration, and try a running one",

@@ -31,7 +31,6 @@ LogRecordExporter: Final[Any] = getattr(_export, "LogRecordExporter", None) or _
 
 _MASKED: Final = "[masked]"
 _WHOLE: Final = re.compile(r"(?:stripe|sqlalchemy\.(?:engine|pool|orm)|django\.db\.backends)(?:\.|\Z)").match
-"""Loggers that print whole objects of Stripe's API, or what is written into a database: nothing of their text stays."""
 
 
 class RedactingLogRecordProcessor(LogRecordProcessor):
@@ -111,10 +110,16 @@ class RedactedLogRecordExporter(LogRecordExporter):  # type: ignore[misc]
         return True if flush is None else bool(flush(timeout_millis))
 
 
+def is_whole(logger: str) -> bool:
+    """Whether a logger prints whole objects of Stripe's API, or what is written into a database: nothing of its text stays."""
+    return _WHOLE(logger) is not None
+
+
 def _redact(redactor: Redactor, parts: Parts, data: Any) -> None:
     record, scope = data.log_record, data.instrumentation_scope
     if record.body is not None:
-        record.body = _MASKED if scope is not None and _WHOLE(scope.name) else redactor.body(record.body)
+        whole = scope is not None and is_whole(scope.name)
+        record.body = redactor.whole(record.body) if whole else redactor.body(record.body)
     attributes = parts.attributes(record.attributes)
     if attributes is not record.attributes:
         record.attributes = bounded(attributes, record.attributes, immutable=False)  # later processors may add to it
