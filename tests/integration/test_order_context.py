@@ -153,6 +153,16 @@ def test_what_a_browser_says_of_money_and_tier_follows_no_order(app: App) -> Non
     assert ("shop", "explicit") == _of(second, "surface", "surface_source")
 
 
+def test_a_machine_s_visit_follows_no_order(app: App) -> None:
+    """What a bot's browser says of an order is an event, marked as such, and nothing that its payment carries."""
+    app.instrumentor.runtime.track_browser(
+        "checkout.start", {"order_id": "o-1", "surface": "crawled", "synthetic": True}
+    )
+    paid = _paid(app, 1)
+
+    assert (None, True) == (paid.get("surface"), app.receiver.named("checkout.start")[0].attributes["synthetic"])
+
+
 def test_surfaces_of_browsers_are_few(app: App) -> None:
     """However many words are made up, a bounded number of them leaves."""
     for number in range(300):

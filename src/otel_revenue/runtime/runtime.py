@@ -192,7 +192,8 @@ class Runtime(Life):
         if "surface" in values:
             values["surface_source"] = orders.BROWSER
         clean = self._written(name, values, event_id or event_ids.new(), None, time_ns, now_ns, ids, sync=False)
-        self._remember({key: clean[key] for key in _TOLD_BY_BROWSERS if key in clean}, orders.BROWSER)
+        if "synthetic" not in clean:
+            self.remember({key: clean[key] for key in _TOLD_BY_BROWSERS if key in clean}, orders.BROWSER)
 
     def bound_words(self, told: dict[str, Any]) -> None:
         """Let few different words through of what visitors say and metrics are labelled by, in place."""
@@ -216,13 +217,16 @@ class Runtime(Life):
         self.remember(spans.onto(bound.current(self.servers), known))
         return binding
 
-    def learn(self, values: Mapping[str, Any]) -> None:
-        """Keep what the current request itself tells of its order, for this request; what is bound in code precedes it."""
-        self.servers.bind(spans.current_ids()[0], self._known(values))
+    def learn(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        Keep what the current request itself tells of its order, for this request; what is bound in code precedes it.
 
-    def remember(self, known: Mapping[str, Any]) -> None:
-        """Keep clean context values for the order's payment, whichever request brings it."""
-        self._remember(known, orders.SAID)
+        Returns:
+            the context values among it, clean.
+        """
+        known = self._known(values)
+        self.servers.bind(spans.current_ids()[0], known)
+        return known
 
     def _known(self, values: Mapping[str, Any]) -> dict[str, Any]:
         clean = self._masked(values)
@@ -231,10 +235,11 @@ class Runtime(Life):
         self.show_context(clean)
         return {name: clean[name] for name in bound.NAMES if name in clean}
 
-    def _remember(self, clean: Mapping[str, Any], told_by: str) -> None:
-        if not clean.keys().isdisjoint(ORDER_KEYS):
-            labels = orders.labels_of(clean, self.settings.surface_from, time.time_ns(), told_by=told_by)
-            self._open().remember(clean, labels)
+    def remember(self, known: Mapping[str, Any], told_by: str = orders.SAID) -> None:
+        """Keep clean context values for the payment of the order that they name, whichever request brings it."""
+        if not known.keys().isdisjoint(ORDER_KEYS):
+            labels = orders.labels_of(known, self.settings.surface_from, time.time_ns(), told_by=told_by)
+            self._open().remember(known, labels)
 
     def labels_of(self, known: Mapping[str, Any]) -> Labels:
         """Return what is bound to the request that creates a payment as candidates of that payment."""

@@ -89,9 +89,11 @@ class Stages:
                 told["synthetic"] = True
         if not begun:
             return None
-        values.with_exact_money(known)
         surface = self._surface(known, asked, begun[0][0])
         self.runtime.bound_words(surface)
+        for _, told, _ in begun:
+            told.update({"surface_source": EXPLICIT} if "surface" in told else surface)
+        values.with_exact_money(known)
         self.runtime.learn({**known, **surface})
         return Pending(self, begun)
 
@@ -116,23 +118,22 @@ class Stages:
     def reached(self, stage: Stage, told: dict[str, Any], refused: Sequence[str], body: Body) -> None:
         """Record the stage's event. What the application has bound itself precedes what is mapped."""
         if stage.after:
-            more, wrong = values.after(stage, body(), told)
+            certain = told if told.get("surface_source") == EXPLICIT else _without_surface(told)
+            more, wrong = values.after(stage, body(), certain)
             self.runtime.bound_words(more)
-            told = {**told, **more}
+            told = {**told, **more, **({"surface_source": EXPLICIT} if "surface" in more else {})}
             refused = [*refused, *wrong]
         refused = [*refused, *values.with_exact_money(told)]
         for name in refused:
             self.runtime.instruments.refused.add(1, {"attribute": name})
         known = bound.current(self.runtime.servers)
-        if "surface" in told and known.get("surface_source") != EXPLICIT:
-            known = {name: value for name, value in known.items() if name not in ("surface", "surface_source")}
-            known["surface_source"] = EXPLICIT
+        if told.get("surface_source") == EXPLICIT and known.get("surface_source") != EXPLICIT:
+            known = _without_surface(known)
         told = {**told, **known}
-        new = {name: told[name] for name in bound.NAMES if name in told and name not in known}
-        if new:
-            self.runtime.learn(told)
-            known = bound.current(self.runtime.servers)
-        self.runtime.remember(known)
+        if any(name in told and name not in known for name in bound.NAMES):
+            known = self.runtime.learn(told)
+        if "synthetic" not in told:
+            self.runtime.remember(known)
         self.runtime.record(stage.event, told, on_server=True)
 
     def missed(self, stage: Stage, status: int) -> None:
@@ -170,6 +171,10 @@ class Stages:
                 if near
                 else "; are method and template, with every prefix, as the application has them?",
             )
+
+
+def _without_surface(told: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if name not in ("surface", "surface_source")}
 
 
 class Pending:
