@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_revenue.config import Settings
-from otel_revenue.runtime import runtime as module
+from otel_revenue.runtime import life as module
 from otel_revenue.runtime.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class Ending:
     def runtime(self, patch: pytest.MonkeyPatch) -> Runtime:
         patch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
         runtime = Runtime.__new__(Runtime)
-        runtime.settings = Settings(flush_timeout=5.0)
+        runtime._flush_timeout_s = 5.0
         runtime._tracer_provider = SimpleNamespace()  # type: ignore[assignment]
         runtime._process = self  # type: ignore[assignment]
         runtime._stopped, runtime._spent_s = True, 0.0
