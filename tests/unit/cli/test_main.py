@@ -52,7 +52,7 @@ def test_a_mistyped_command_is_answered_with_the_one_that_was_meant(capsys, type
     code = cli.main([typed])
     said = capsys.readouterr().err
 
-    assert (2, True, True) == (code, f"Did you mean '{meant}'?" in said, "outbox, schema, doctor" in said)
+    assert (2, True, True) == (code, f"Did you mean '{meant}'?" in said, "outbox, privacy, schema, doctor" in said)
 
 
 def test_a_missing_extra_is_one_clear_sentence(capsys, monkeypatch):
