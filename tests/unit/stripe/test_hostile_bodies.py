@@ -18,6 +18,24 @@ DELIVERIES = [event for make in flows.ALL for event in make(1).events if event["
 PAID = list({event["type"]: event for event in DELIVERIES if flows.speaks_of_money(event)}.values())
 """One paid delivery of each kind."""
 
+_ERROR = {"code": "card_declined", "decline_code": "expired_card", "charge": "ch_x", "payment_method": {"type": "card"}}
+LOST = [
+    flows.event(
+        kind,
+        {**obj, "outcome": {"type": "issuer_declined", "reason": "expired_card"}, "failure_code": "expired_card"},
+        n=1,
+    )
+    for kind, obj in (
+        ("charge.failed", flows.charge(1, 4999, status="failed", captured=False)),
+        ("payment_intent.payment_failed", flows.intent(1, 4999, amount_received=0, last_payment_error=_ERROR)),
+        ("payment_intent.canceled", flows.intent(1, 4999, amount_received=0, cancellation_reason="abandoned")),
+        ("checkout.session.expired", flows.session(1, 4999, payment_status="unpaid", status="expired")),
+        ("checkout.session.async_payment_failed", flows.session(1, 4999, payment_status="unpaid")),
+        ("invoice.payment_failed", flows.invoice(1, 4999, status="open", amount_paid=0, attempt_count=1)),
+    )
+]
+"""One delivery of each kind that tells of money that did not come."""
+
 AMOUNTS = {
     "checkout.session": "amount_total",
     "payment_intent": "amount_received",
@@ -119,7 +137,7 @@ def expanded(body: dict[str, Any]) -> dict[str, Any]:
 
 def test_any_field_may_hold_anything() -> None:
     """Whatever stands in any one field of any kind of delivery, reading it does not raise, and what is read can be stored."""
-    for body in {body["type"]: body for body in DELIVERIES}.values():
+    for body in {body["type"]: body for body in (*DELIVERIES, *LOST)}.values():
         rich = expanded(body)
         for path in paths(rich):
             for value in HOSTILE:
@@ -131,7 +149,7 @@ def test_any_field_may_hold_anything() -> None:
 @given(data=st.data())
 def test_several_fields_may_hold_anything(data: st.DataObject) -> None:
     """Whatever stands in several fields at once, webhook or answer, reading it does not raise."""
-    body = expanded(data.draw(st.sampled_from(DELIVERIES)))
+    body = expanded(data.draw(st.sampled_from([*DELIVERIES, *LOST])))
     for _ in range(data.draw(st.integers(1, 4))):
         body = with_value(body, data.draw(st.sampled_from(paths(body))), data.draw(values))
     read_event(body)

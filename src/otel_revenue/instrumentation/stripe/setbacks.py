@@ -34,6 +34,7 @@ FAILED: Final = "checkout.payment_failed"
 EXPIRED: Final = "checkout.expired"
 
 _SECOND: Final = 10**9
+_MOST_ATTEMPTS: Final = 1_000_000
 _NO_CHARGE: Final = "payment_intent_authentication_failure"
 _NO_LOSS: Final = frozenset({"duplicate"})
 _BUYS: Final = frozenset({"payment", "subscription"})
@@ -87,9 +88,9 @@ def failed_invoice(obj: Mapping[str, Any], reader: Reader) -> Picked:
     """Read an invoice of which an attempt failed: Stripe numbers the attempts of an invoice."""
     picked = objects.invoice(obj, reader, paid=False)
     count = obj.get("attempt_count")
+    number = count if type(count) is int and 0 < count < _MOST_ATTEMPTS else reader.at_ns // _SECOND
     if any(a.kind == INVOICE for a in picked.aliases):
-        named = _at(reader, INVOICE, obj, count if type(count) is int else reader.at_ns // _SECOND)
-        picked.setback = Setback(FAILED, named, reader.at_ns, _AT_SECOND_HAND)
+        picked.setback = Setback(FAILED, _at(reader, INVOICE, obj, number), reader.at_ns, _AT_SECOND_HAND)
     # The charge that an old API version names is the one that failed.
     picked.aliases = tuple(a for a in picked.aliases if a.kind != CHARGE)
     return picked
@@ -125,7 +126,7 @@ EVENTS: Final[dict[str, tuple[str, Callable[[Mapping[str, Any], Reader], Picked]
 def _session(obj: Mapping[str, Any], reader: Reader, kind: str, rank: int) -> Picked:
     picked = objects.session(obj, reader, paid=False)
     own = reader.alias(SESSION, obj.get("id"))
-    if own and obj.get("mode") in _BUYS:
+    if own and code(obj.get("mode")) in _BUYS:
         picked.setback = Setback(kind, own[0], reader.at_ns, rank)
     return picked
 
