@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,14 @@ def say(everything: Everything, *records: LogRecord) -> tuple[int, dict[str, dic
     return answer.status_code, {log.name: log.attributes for log in everything.receiver.logs[before:]}
 
 
+def id_for(everything: Everything, **said: Any) -> str:
+    """Send an event with these attributes; returns the `event_id` that arrived, with nothing left of the browser's own."""
+    arrived = say(everything, LogRecord(event_name="checkout.start", attributes=attributes(said)))[1]["checkout.start"]
+    assert "log.record.uid" not in arrived
+    event_id: str = arrived["event_id"]
+    return event_id
+
+
 def test_only_events_pass_that_a_browser_may_send(everything: Everything) -> None:
     """Of all events of the schema those pass that it allows a browser; a forged `order.paid` is dropped."""
     names = [*(event.event_name for event in EVENTS), "order.unheard_of", "", "made.up"]
@@ -70,11 +79,29 @@ def test_only_attributes_pass_that_a_browser_may_say(everything: Everything) -> 
 
 def test_the_id_of_a_browsers_event_is_the_collectors(everything: Everything) -> None:
     """An `event_id` that a visitor has computed is replaced, so that it pushes out no real event."""
-    said = LogRecord(event_name="checkout.start", attributes=attributes({"event_id": FORGED}))
-    ids = [say(everything, said)[1]["checkout.start"]["event_id"] for _ in range(2)]
+    ids = [id_for(everything, event_id=FORGED) for _ in range(2)]
 
     assert all(map(UUID.fullmatch, ids))
     assert 3 == len({FORGED, *ids})
+
+
+def test_an_event_that_a_browser_sends_again_has_its_id_again(everything: Everything) -> None:
+    """The module's random id becomes one `event_id` each time, of a version that no payment has, and does not travel itself."""
+    first, again, other = (id_for(everything, **{"log.record.uid": uid * 32}) for uid in ("a", "a", "b"))
+    hashed = hashlib.sha256(b"otel-revenue browser event " + b"a" * 32).hexdigest()
+
+    assert f"{hashed[:8]}-{hashed[8:12]}-8{hashed[12:15]}-8{hashed[15:18]}-{hashed[18:30]}" == first == again
+    assert UUID.fullmatch(other)
+    assert first != other
+
+
+@pytest.mark.parametrize("uid", [FORGED, "c" * 64, "C" * 32, "d" * 32 + "\n", 5, True, ["f" * 32]])
+def test_only_the_modules_own_id_is_heard(everything: Everything, uid: Any) -> None:
+    """What is no random id of the module's, a hash of its length included, chooses nothing: the event has an id of its own."""
+    ids = [id_for(everything, **{"log.record.uid": uid}) for _ in range(2)]
+
+    assert all(map(UUID.fullmatch, ids))
+    assert 2 == len(set(ids))
 
 
 @pytest.mark.parametrize("origin", [SHOP, "https://elsewhere.example"])

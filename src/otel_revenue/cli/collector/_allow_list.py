@@ -60,10 +60,23 @@ FLAGS: Final = ("stripe.idempotent_replayed",)
 FREE_OF_SEARCH: Final = ("service.version", "telemetry.sdk.version", "telemetry.distro.version", "server.address")
 """Keys whose values have one safe form, in which versions and addresses of servers would be taken for those of visitors."""
 
+UID: Final = "log.record.uid"
+"""The random id that the browser's module gives an event: the same each time that it is sent."""
+
+_UID: Final = f'log.attributes["{UID}"]'
+_UUID_OF_HASH: Final = (
+    f'Concat([Substring({_UID}, 0, 8), Substring({_UID}, 8, 4), Concat(["8", Substring({_UID}, 12, 3)], ""), '
+    f'Concat(["8", Substring({_UID}, 15, 3)], ""), Substring({_UID}, 18, 12)], "-")'
+)
+"""A UUIDv8 (RFC 9562): ids of payments are of version 5, and none that a visitor can compute becomes one."""
+
 OF_BROWSERS: Final = (
     'set(log.attributes["telemetry.source"], "browser")',
-    # A visitor could compute the id of a payment to come, and have it taken for a copy.
     'set(log.attributes["event_id"], UUID())',
+    f'delete_key(log.attributes, "{UID}") where not (IsString({_UID}) and IsMatch({_UID}, "^[0-9a-f]{{32}}$"))',
+    f'set({_UID}, SHA256(Concat(["otel-revenue browser event", {_UID}], " "))) where {_UID} != nil',
+    f'set(log.attributes["event_id"], {_UUID_OF_HASH}) where {_UID} != nil',
+    f'delete_key(log.attributes, "{UID}")',
 )
 
 OF_THE_SCHEMA: Final = {event.event_name: attributes_of(event) for event in EVENTS}
@@ -101,7 +114,7 @@ def processors(events: Events) -> dict[str, Any]:
         "filter/drop_events": _drop(_name_is(money), _name_is(funnel)),
         "filter/keep_browser_events": _drop(_name_is_not(from_browser)),
         "transform/allow_events": _logs(_event(declared)),
-        "transform/allow_browser": _logs([*_event(browser), *OF_BROWSERS]),
+        "transform/allow_browser": _logs([*_event(browser, (UID,)), *OF_BROWSERS]),
         "transform/allow_other": _logs(_other()),
         "transform/allow_spans": _traces(events, declared),
         "transform/allow_metrics": _metrics(),
@@ -145,9 +158,9 @@ def _scope() -> list[str]:
     ]
 
 
-def _event(declared: dict[str, AttributeInfo]) -> list[str]:
+def _event(declared: dict[str, AttributeInfo], more: Iterable[str] = ()) -> list[str]:
     return [
-        *_only("log.attributes", declared),
+        *_only("log.attributes", (*declared, *more)),
         *_rules("log.attributes", declared),
         'set(log.body, "")',
         'set(log.severity_text, "")',
