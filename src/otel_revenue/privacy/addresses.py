@@ -15,6 +15,8 @@ _DOMAIN: Final = re.compile(
     rf"\s?(?:\[[0-9A-Za-z]{{0,40}}[:.][0-9A-Za-z:.]{{1,44}}\]|(?:{_LABEL}\.){{1,20}}{_LAST}|{_LAST})"
 )
 
+_FILE: Final = re.compile(r"[1-9]x\.(?:png|jpe?g|gif|webp|avif|svg)(?![A-Za-z0-9.-])")  # "icon@2x.png"
+
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4: Final = re.compile(rf"(?<![A-Za-z0-9_.\-])(?:{_OCTET}\.){{3}}{_OCTET}(?![A-Za-z0-9_\-]|\.[0-9])")
 _IPV6: Final = re.compile(r"(?<![0-9A-Za-z_:.])[0-9A-Fa-f:]{5,39}(?:\.[0-9]{1,3}){0,3}(?![0-9A-Za-z_:])")
@@ -32,7 +34,7 @@ def mask_email(text: str, mark: str) -> str:
         if local is None:
             continue
         domain = _DOMAIN.match(text, at.end(), min(len(text), at.end() + 320))
-        if domain is None:
+        if domain is None or text[at.start() - 1] == "/" or _FILE.match(text, at.end()):  # "/@studio" names an account
             continue
         parts += [text[rest : local.start()], mark]
         rest = domain.end()
@@ -43,13 +45,18 @@ def mask_ip(text: str, mark: str) -> str:
     """
     Replace IPv4 and IPv6 addresses by *mark*.
 
-    Four single digits are taken for a version: `2.0.1.0`. The loopback and unspecified addresses are nobody's.
+    Four single digits are taken for a version: `2.0.1.0`. The loopback and unspecified addresses are nobody's, nor are whole networks,
+    which are versions as a rule: `Chrome/120.0.0.0`.
     """
     if text.count(".") >= 3:
-        text = _IPV4.sub(lambda m: m.group() if len(m.group()) == 7 or m.group().startswith("127.") else mark, text)
+        text = _IPV4.sub(lambda m: m.group() if _is_nobodys(m.group()) else mark, text)
     if text.count(":") >= 2:
         text = _IPV6.sub(lambda m: mark if _is_ipv6(m.group()) else m.group(), text)
     return text
+
+
+def _is_nobodys(ip: str) -> bool:
+    return len(ip) == 7 or ip.startswith("127.") or ip.endswith(".0.0")
 
 
 def _is_ipv6(text: str) -> bool:

@@ -186,6 +186,8 @@ def mask_phone(text: str, mark: str) -> str:
 
 def _international(text: str, match: re.Match[str], mark: str) -> str:
     run = match.group()
+    if "-" in run and _in_uuid(text, match.start(), match.end()):
+        return run
     bare = run[2:] if run.startswith("00") else run[3:] if run.startswith("%") else run
     least = 9 if run.startswith("00") and run.isdigit() else 7  # zero-padded order numbers are shorter
     ends = [m.end() for m in _DIGITS.finditer(bare)]

@@ -24,14 +24,17 @@ _PARAMETER: Final = re.compile(
     r"(?<![A-Za-z0-9_.\-\[\]%])([A-Za-z_][A-Za-z0-9_.\-\[\]%]{0,127})=([^\s&;,\"'<>\\]{1,65536})"
 )
 _HEADER: Final = re.compile(
-    r"(?i)(?<![A-Za-z0-9_-])((?:proxy-)?authorization|(?:set-)?cookie|x-api-key|stripe-signature)(['\"]?\s{0,8}[:=]\s{0,8})([^\r\n]{1,65536})"
+    r"(?i)(?<![A-Za-z0-9_-])((?:proxy-)?authorization|(?:set-)?cookie|stripe-signature|x-(?:[a-z0-9]{1,20}-){0,4}(?:token|key|secret|signature)"
+    r"|passw(?:or)?d|passphrase)(['\"]?\s{0,8}[:=]\s{0,8})([^\r\n]{1,65536})"
 )
-# "key": or 'key': of JSON and repr, also inside of a string that was escaped itself; ('key', of pairs; and key='...' of a call.
+# "key": or 'key': of JSON and repr, also inside of a string that was escaped itself; ('key', of pairs; key='...' of a call; and
+# key = '...' of a setting, which is also how code and SQL are written: there the name decides.
 _MEMBER: Final = re.compile(
     r"(?P<escape>\\{0,7})(?P<quote>[\"'])(?P<key>[A-Za-z_$@][A-Za-z0-9_.$@ -]{0,63})(?P=escape)(?P=quote)"
     r"\s{0,8}(?::|=>|=)(?:\s|\\{1,8}[rnt]){0,64}"
     r"|\((?P<escape2>\\{0,7})(?P<quote2>[\"'])(?P<first>[A-Za-z_$@][A-Za-z0-9_.$@ -]{0,63})(?P=escape2)(?P=quote2), "
     r"|(?<![A-Za-z0-9_])(?P<name>[A-Za-z_][A-Za-z0-9_]{0,63})=(?=[bru]{0,2}[\"'])"
+    r"|(?<![A-Za-z0-9_])(?P<set>[A-Za-z_][A-Za-z0-9_]{0,63})(?: =|= | = )(?=[bru]{0,2}[\"'])"
 )
 _STRING: Final = re.compile(r"[bru]{0,2}(\\{0,7})([\"'])")
 _GAP: Final = re.compile(r"(?:[ \t\r\n,]|\\{1,8}[rnt])*")
@@ -77,7 +80,9 @@ def mask_members(text: str, count: Count) -> str:
     rest = at = 0
     while (member := _MEMBER.search(text, at)) is not None:
         at = member.end()
-        key = member["key"] or member["first"] or member["name"]
+        key = member["key"] or member["first"] or member["name"] or member["set"]
+        if member["set"] and not kind_of(key):
+            continue
         for start, end in _values(text, at, alone=bool(kind_of(key))):
             kind = kind_of_member(key, text[start:end])
             if kind:
