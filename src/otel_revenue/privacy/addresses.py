@@ -9,6 +9,8 @@ from typing import Final
 _AT: Final = re.compile(r"@|%(?:25){0,3}40|\\{1,4}u0040")
 # Letters, digits and marks that an address may hold around its at sign; bounded, so that no input makes it slow.
 _LOCAL: Final = re.compile(r"(?:\"[^\"]{1,62}\"|(?:[^\W_]|[.!#$&'*+/=?^_`{|}~%-]){1,64})\Z")
+# Without the slash: "/@studio" names an account.
+_LOCAL_ENDS: Final = frozenset(".!#$&'*+=?^_`{|}~%-\"")
 _LABEL: Final = r"[^\W_](?:[^\W_]|-){0,62}"
 _LAST: Final = r"[^\W\d_](?:[^\W_]|-){0,62}"  # begins with a letter: "lib@1.2.3" is a version, "icon@2x" a file
 _DOMAIN: Final = re.compile(
@@ -27,14 +29,15 @@ def mask_email(text: str, mark: str) -> str:
     parts: list[str] = []
     rest = 0
     for at in _AT.finditer(text):
-        if at.start() < rest:
+        before = text[at.start() - 1 : at.start()]
+        if at.start() < rest or not (before.isalnum() or before in _LOCAL_ENDS):
             continue
         # From the at sign outwards, in bounded windows: the usual pattern is quadratic on hostile text.
         local = _LOCAL.search(text, max(rest, at.start() - 64), at.start())
         if local is None:
             continue
         domain = _DOMAIN.match(text, at.end(), min(len(text), at.end() + 320))
-        if domain is None or text[at.start() - 1] == "/" or _FILE.match(text, at.end()):  # "/@studio" names an account
+        if domain is None or _FILE.match(text, at.end()):
             continue
         parts += [text[rest : local.start()], mark]
         rest = domain.end()

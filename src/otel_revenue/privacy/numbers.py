@@ -11,7 +11,9 @@ Sources: ISO/IEC 7812 and the schemes' published ranges; ISO 13616 and SWIFT's I
 
 from __future__ import annotations
 
+import itertools
 import re
+from functools import lru_cache
 from typing import Final
 
 _DIGITS: Final = re.compile(r"[0-9]+")
@@ -28,6 +30,8 @@ _SCHEMES: Final = tuple(
         (r"50[0-9]|5[6-8]|6(?:0|1|3|6|7)", (16, 18, 19)),  # Maestro, RuPay, Elo and others
     )
 )
+_PREFIX: Final = 4
+"""Digits that tell the scheme."""
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 _IBAN_HEAD: Final = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2})[0-9]{2}(?=[ \-]?[A-Za-z0-9])")
@@ -82,9 +86,13 @@ def _card_within(text: str, match: re.Match[str], mark: str) -> str:
     if "-" in run and _in_uuid(text, start, end):
         return run
     groups = [m.span() for m in _DIGITS.finditer(run)]
+    digits = "".join(run[begin:stop] for begin, stop in groups)
+    # Where each group begins among the digits; a card number begins and ends with a group.
+    begins = [0, *itertools.accumulate(stop - begin for begin, stop in groups)]
+    ends = {at: last for last, at in enumerate(begins[1:])}
     parts, rest, first = [], 0, 0
     while first < len(groups):
-        last = _card_from(run, groups, first)
+        last = _card_from(digits, begins[first], ends)
         if last is None:
             first += 1
             continue
@@ -97,32 +105,25 @@ def _in_uuid(text: str, start: int, end: int) -> bool:
     return any(m.start() < end and start < m.end() for m in _UUID.finditer(text, max(0, start - 36), end + 36))
 
 
-def _card_from(run: str, groups: list[tuple[int, int]], first: int) -> int | None:
-    """Return the last of the groups which, from the *first* on, are a card number; None when there is none."""
-    if run[groups[first][0]] not in "23456":
+def _card_from(digits: str, at: int, ends: dict[int, int]) -> int | None:
+    """Return the last of the groups which, from *at* on, are a card number; None when there is none."""
+    if digits[at] not in "23456":
         return None
-    digits = ""
-    lengths: frozenset[int] | None = None
-    for i in range(first, len(groups)):
-        digits += run[slice(*groups[i])]
-        if len(digits) > 19:
-            return None
-        if len(digits) >= 13:
-            lengths = _lengths(digits) if lengths is None else lengths
-            if not lengths:
-                return None
-            if len(digits) in lengths and _checks(digits):
-                return i
+    for length in _lengths(digits[at : at + _PREFIX]):
+        last = ends.get(at + length)
+        if last is not None and _checks(digits[at : at + length]):
+            return last
     return None
 
 
 def is_card(digits: str) -> bool:
     """Say whether *digits* have the prefix, the length and the check digit of a payment card."""
-    return len(digits) in _lengths(digits) and _checks(digits)
+    return len(digits) in _lengths(digits[:_PREFIX]) and _checks(digits)
 
 
-def _lengths(digits: str) -> frozenset[int]:
-    return frozenset(length for prefix, lengths in _SCHEMES if prefix.match(digits) for length in lengths)
+@lru_cache(maxsize=10**_PREFIX)
+def _lengths(prefix: str) -> list[int]:
+    return sorted({length for begins, lengths in _SCHEMES if begins.match(prefix) for length in lengths})
 
 
 def _checks(digits: str) -> bool:
