@@ -149,8 +149,30 @@ def test_what_a_browser_says_of_money_and_tier_follows_no_order(app: App) -> Non
         _request(app, order_id="o-2", surface="shop")
     first, second = _paid(app, 1), _paid(app, 2)
 
-    assert (None, "j-1", "first", "second") == _of(first, "tier", "journey_id", "surface", "surface_last")
+    assert (None, "j-1", "first", "first") == _of(first, "tier", "journey_id", "surface", "surface_last")
     assert ("shop", "explicit") == _of(second, "surface", "surface_source")
+
+
+def test_another_s_browser_changes_no_order_whose_journey_the_server_knows(app: App) -> None:
+    """Who has guessed an order's id, and tells of it first and last, with a journey or without one, leaves no surface on it."""
+    forged: list[dict[str, str]] = [
+        {"order_id": "o-1", "surface": "forged"},
+        {"order_id": "o-1", "surface": "forged", "journey_id": "j-forged"},
+    ]
+    for said in forged:
+        _browser(app, **said)
+    with _later(1):
+        _browser(app, journey_id="j-1", surface="newsletter")
+        _request(app, order_id="o-1", journey_id="j-1")
+        app.instrumentor.runtime.remember(
+            {"order_id": "o-2", "journey_id": "j-2", "surface": "searched", "surface_source": "utm"}
+        )
+    with _later(2):
+        for said in [*forged, {"order_id": "o-2", "surface": "forged", "journey_id": "j-forged"}]:
+            _browser(app, **said)
+    known = [_of(_paid(app, n), "journey_id", "surface", "surface_source", "surface_last") for n in (1, 2)]
+
+    assert [("j-1", "newsletter", "browser", "newsletter"), ("j-2", "searched", "utm", "searched")] == known
 
 
 def test_a_machine_s_visit_follows_no_order(app: App) -> None:

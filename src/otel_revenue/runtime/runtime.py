@@ -38,8 +38,11 @@ if TYPE_CHECKING:
     Recorded = list[tuple[Outcome, str, dict[str, Any]]]
 
 SCOPE: Final = "otel_revenue"
-_TOLD_BY_BROWSERS: Final = ("order_id", "journey_id", "surface", "surface_source")
-"""What of a browser's word follows an order: anybody can say it of any order."""
+_TOLD_BY_BROWSERS: Final = (("order_id", "journey_id"), ("journey_id", "surface", "surface_source"))
+"""
+What of a browser's word follows an order: anybody can name any order, but nobody another browser's journey. So its surface is
+its journey's, and no order's that belongs to another journey.
+"""
 
 
 class Runtime(Life):
@@ -193,7 +196,8 @@ class Runtime(Life):
             values["surface_source"] = orders.BROWSER
         clean = self._written(name, values, event_id or event_ids.new(), None, time_ns, now_ns, ids, sync=False)
         if "synthetic" not in clean:
-            self.remember({key: clean[key] for key in _TOLD_BY_BROWSERS if key in clean}, orders.BROWSER)
+            for names in _TOLD_BY_BROWSERS:
+                self.remember({key: clean[key] for key in names if key in clean}, orders.BROWSER)
 
     def bound_words(self, told: dict[str, Any]) -> None:
         """Let few different words through of what visitors say and metrics are labelled by, in place."""
