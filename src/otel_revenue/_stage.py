@@ -6,19 +6,21 @@ from __future__ import annotations
 import functools
 import inspect
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from opentelemetry import trace
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.trace import Status, StatusCode
 
+from ._apart import apart, apart_async
 from ._guard import guard
 from .errors import SchemaError
 from .runtime import active
 from .signals import bound, record
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -35,8 +37,8 @@ class stage:  # noqa: N801 - reads as the statement that it is
 
     A span of that name, `design.started` when the block begins, and `design.approved` with `duration_ms` when it ends; when it
     raises, nothing is approved, and the span says which class of error it was. What is known of the order is bound, as by
-    `bind`. Also `async with`, and a decorator of functions, coroutines and generators. Does nothing while the application is not
-    instrumented.
+    `bind`. Also `async with`, and a decorator of functions, coroutines and generators (in whose consumers nothing of it is
+    current). Does nothing while the application is not instrumented.
 
     Args:
         name: `design`, or the first part of two events of your own, `<name>.started` and `<name>.approved`.
@@ -134,19 +136,20 @@ def _around(function: Callable[..., Any], fresh: Callable[[], stage]) -> Callabl
         return awaited
     if inspect.isasyncgenfunction(function):
 
-        async def async_yielded(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        async def async_items(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
             with fresh():
-                async for item in function(*args, **kwargs):
-                    yield item
+                async with aclosing(function(*args, **kwargs)) as items:
+                    async for item in items:
+                        yield item
 
-        return async_yielded
+        return apart_async(async_items)
     if inspect.isgeneratorfunction(function):
 
-        def yielded(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        def items(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
             with fresh():
                 return (yield from function(*args, **kwargs))
 
-        return yielded
+        return apart(items)
 
     def called(*args: Any, **kwargs: Any) -> Any:
         with fresh():

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
-from otel_revenue import flush, stage, track
+from otel_revenue import bind, flush, stage, track
 from otel_revenue.errors import SchemaError
 from otel_revenue.events import CheckoutStart, CommonEvent, DesignApproved, Kind, Sensitivity, attribute
 from otel_revenue.schema.events import OrderPaid
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
     from support.instrumented import App
     from support.receiver import Log
@@ -126,6 +127,89 @@ def test_a_stage_leaves_no_trace_behind(app: App) -> None:
 
     assert ["outer", "inner", "inner", "inner", "outer", None, None] == orders
     assert trace.INVALID_SPAN is trace.get_current_span()
+
+
+def test_generators_that_take_turns_are_each_their_own_order(app: App) -> None:
+    """Between two items neither span nor order of a generator is its consumer's, and each finds its own again."""
+
+    @stage("design")
+    def prints(order_id: str) -> Iterator[str]:
+        with bind(order_id=order_id):
+            for _ in range(2):
+                track("checkout.start")
+                yield order_id
+
+    consumer = []
+    first, second = prints("o-1"), prints("o-2")
+    for _ in zip(first, second, strict=False):
+        track("checkout.start")
+        consumer.append(trace.get_current_span())
+    orders = [e.attributes.get("order_id") for e in arrived(app) if e.name == "checkout.start"]
+
+    assert ["o-1", "o-2", None] * 2 == orders
+    assert [trace.INVALID_SPAN] * 2 == consumer
+
+
+def test_async_generators_that_take_turns_are_each_their_own_order(app: App) -> None:
+    """As above, over awaits; a consumer that stops early closes the generator at once, and nothing is approved."""
+    closed = []
+
+    @stage("design")
+    async def prints(order_id: str) -> AsyncIterator[str]:
+        try:
+            with bind(order_id=order_id):
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                    track("checkout.start")
+                    yield order_id
+        finally:
+            await asyncio.sleep(0)
+            closed.append(order_id)
+
+    async def main() -> list[str]:
+        first, second = prints("o-1"), prints("o-2")
+        items = []
+        for _ in range(2):
+            items += [await first.__anext__(), await second.__anext__()]
+            track("checkout.start")
+        for generator in (first, second):
+            await generator.aclose()  # type: ignore[attr-defined]
+        return [*items, *closed]
+
+    assert ["o-1", "o-2", "o-1", "o-2", "o-1", "o-2"] == asyncio.run(main())
+    assert ["o-1", "o-2", None] * 2 == [
+        e.attributes.get("order_id") for e in arrived(app) if e.name == "checkout.start"
+    ]
+    assert "design.approved" not in names(app)
+
+
+def test_a_generator_is_one_stage_wherever_its_items_are_asked_for(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    """A server that streams may ask for each item in another thread: the stage is whole, what is sent and thrown arrives, nothing is logged."""
+
+    @stage("design", order_id="o-1")
+    def lines() -> Generator[str, str, str]:
+        heard = [(yield "a")]
+        try:
+            yield "b"
+        except LookupError:
+            heard.append((yield "c"))
+        track("checkout.start")
+        return "".join(heard)
+
+    def ask(step: Callable[[], Any]) -> Any:
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(step).result()
+
+    steps = lines()
+    items = [ask(lambda: next(steps)), ask(lambda: steps.send("x")), ask(lambda: steps.throw(LookupError()))]
+    with pytest.raises(StopIteration) as end:
+        steps.send("y")
+
+    assert (["a", "b", "c"], "xy") == (items, end.value.value)
+    assert [("design.started", "o-1"), ("checkout.start", "o-1"), ("design.approved", "o-1")] == [
+        (e.name, e.attributes.get("order_id")) for e in arrived(app)
+    ]
+    assert [] == caplog.records
 
 
 @pytest.mark.swallow
