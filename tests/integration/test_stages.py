@@ -323,6 +323,29 @@ def test_personal_data_in_a_mapped_value_does_not_leave(app: App, value: str) ->
     assert all(len(v) < 255 for v in event.attributes.values() if isinstance(v, str))
 
 
+def test_the_answer_precedes_the_visitor_where_it_is_listed_first(app: App) -> None:
+    """On the event, on the request's span and on what follows the order it is the application's word, and the visitor's where that is silent."""
+    attributes: dict[str, object] = {name: [f"answer.{name}", f"query.{name}"] for name in ("tier", "surface")}
+    mapped(app, asking(**attributes))
+    shop = FastAPI()
+
+    @shop.post("/designs")
+    def start(silent: bool = False) -> dict[str, str]:
+        return {} if silent else {"tier": "pro", "surface": "home"}
+
+    client = TestClient(shop)
+    with app.tracers.get_tracer("web").start_as_current_span("POST /designs", kind=SpanKind.SERVER):
+        client.post("/designs?tier=forged&surface=forged")
+    client.post("/designs?tier=said&surface=page&silent=true")
+    (span,) = app.spans.get_finished_spans()
+
+    assert [("pro", "home", "explicit"), ("said", "page", "explicit")] == [
+        tuple(e.attributes[name] for name in ("tier", "surface", "surface_source"))
+        for e in events(app, "design.started")
+    ]
+    assert "pro" == (span.attributes or {})["tier"]
+
+
 def test_what_the_application_binds_precedes_the_mapping(app: App) -> None:
     """What code says of its order stands; the mapping fills in what code does not say."""
     mapped(app, asking(tier="query.tier", order_id="query.order", surface="query.surface"))

@@ -72,17 +72,35 @@ WRONG = [
     ({"attributes": {"order_id": "header.cookie"}}, "secret"),
     ({"attributes": {"order_id": "header.X-Api-Key"}}, "secret"),
     ({"attributes": {"subtotal": "query.total"}}, "needs its currency"),
+    ({"attributes": {"design_id": "answer.a..b"}}, "no source"),
+    ({"attributes": {"tier": ["query.a", "answer.b", "query.c"]}}, "first or last"),
+    ({"attributes": {"country": "value.Germany"}}, "no value"),
+    ({"status": []}, "status"),
+    ({}, "counted twice"),
+    ({"route": "post /designs/<int:number>/approve/", "status": [404, 204], "attributes": {}}, "counted twice"),
 ]
 
 
 @pytest.mark.parametrize(("change", "told"), WRONG)
 def test_what_is_wrong_is_told_and_left_out(change: dict[str, Any], told: str) -> None:
     """A wrong entry is left out with its number, what is wrong and the remedy; the entries around it stand."""
-    stages, problems = parse([GOOD, {**GOOD, **change}, GOOD], recordable())
+    stages, problems = parse([GOOD, {**GOOD, **change}, {**GOOD, "route": "POST /else/{id}"}], recordable())
 
     assert (2, 1) == (len(stages), len(problems))
     assert problems[0].startswith("stages, entry 2 (")
     assert told in problems[0]
+
+
+def test_one_route_may_be_two_stages() -> None:
+    """By another event, another answer or another route an entry is one of its own; constants may be written small."""
+    others = [{"event": "design.started"}, {"status": 302}, {"route": "PUT /designs/{id}/approve"}]
+    small = {"attributes": {"country": "value.de", "item_count": "value.1"}}
+    _, problems = parse(
+        [GOOD, *({**GOOD, **change} for change in others), {"route": "GET /c", "event": "checkout.start", **small}],
+        recordable(),
+    )
+
+    assert [] == problems
 
 
 ANY = st.recursive(

@@ -140,6 +140,14 @@ def test_what_the_request_told_precedes_the_answer() -> None:
     assert {} == values.after(mapped, b'{"order": "o-2"}', {"order_id": "o-1"})[0]
 
 
+def test_an_answer_that_is_listed_first_precedes_the_request() -> None:
+    """What the application answers is looked for although a visitor has said it, too; where it is silent the visitor's word stands."""
+    mapped = stage(order_id=["answer.order", "query.order"])
+    told = [values.after(mapped, body, {"order_id": "o-1"})[0] for body in (b'{"order": "o-2"}', b"{}", None)]
+
+    assert [{"order_id": "o-2"}, {}, {}] == told
+
+
 @pytest.mark.parametrize(
     ("kind", "encoding", "length", "small"),
     [

@@ -18,9 +18,11 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .routes import Template
+from .values import converted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -59,6 +61,7 @@ class Stage:
         statuses: HTTP statuses of an answer with which the stage is reached.
         before: attributes whose sources are known when the request comes, in the order in which sources are tried.
         after: those that the answer tells.
+        answer_first: those of both whose answer is listed first.
         kinds: kind of each attribute, as the schema has it.
     """
 
@@ -68,6 +71,7 @@ class Stage:
     statuses: frozenset[int]
     before: Mapping[str, tuple[Source, ...]]
     after: Mapping[str, tuple[Source, ...]]
+    answer_first: frozenset[str]
     kinds: Mapping[str, str]
 
     @property
@@ -89,7 +93,10 @@ def parse(raw: Sequence[Mapping[str, Any]], events: Mapping[str, Fields]) -> tup
     for number, entry in enumerate(raw, 1):
         where = f"stages, entry {number} ({_shown(entry.get('route', '?'))})"
         try:
-            stages.append(_stage(entry, events))
+            stage = _stage(entry, events)
+            if any(_is_twice(stage, other) for other in stages):
+                raise ValueError(f"another entry says that this is {stage.event}: it would be counted twice")  # noqa: TRY301 - told like the others
+            stages.append(stage)
         except ValueError as error:
             problems.append(f"{where}: {error}; the entry is left out")
     return stages, problems
@@ -117,8 +124,14 @@ def _stage(entry: Mapping[str, Any], events: Mapping[str, Fields]) -> Stage:
         statuses=_statuses(entry.get("status")),
         before=_placed(sources, answer=False),
         after=_placed(sources, answer=True),
+        answer_first=frozenset(name for name, found in sources.items() if found[0].place == ANSWER != found[-1].place),
         kinds={name: fields[name][0] for name in sources},
     )
+
+
+def _is_twice(stage: Stage, other: Stage) -> bool:
+    same = (stage.event, stage.method, stage.template.shape) == (other.event, other.method, other.template.shape)
+    return same and not stage.statuses.isdisjoint(other.statuses)
 
 
 def _placed(sources: Mapping[str, tuple[Source, ...]], *, answer: bool) -> dict[str, tuple[Source, ...]]:
@@ -144,7 +157,7 @@ def _statuses(said: object) -> frozenset[int]:
     if said is None:
         return _SUCCESS
     found: set[int] = set()
-    for item in said if isinstance(said, list) else [said]:
+    for item in _listed(said):
         text = str(item).strip().lower()
         if re.fullmatch("[1-5]xx", text):
             found.update(range(int(text[0]) * 100, int(text[0]) * 100 + 100))
@@ -158,10 +171,19 @@ def _statuses(said: object) -> frozenset[int]:
 def _sources(name: str, said: object, fields: Fields, template: Template) -> tuple[Source, ...]:
     if name not in fields or name in _OURS:
         raise ValueError(f"the event has no attribute {_shown(name)} that can be mapped{_near(name, fields)}")
-    kind = fields[name][0]
+    kind, pattern = fields[name]
     if kind == "major" and name != "subtotal":
         raise ValueError(f"map the integer, {name}_minor, instead of {name}")
-    return tuple(_source(name, item, kind, template) for item in _listed(said))
+    found = tuple(_source(name, item, kind, template) for item in _listed(said))
+    if sum((a.place == ANSWER) is not (b.place == ANSWER) for a, b in pairwise(found)) > 1:
+        raise ValueError(f"{name}: list the sources of the answer first or last, not between others")
+    for constant in (source.key for source in found if source.place == "value"):
+        cased = (constant, constant.upper())  # a country or a currency may be written small
+        if converted(constant, kind) is None or not any(
+            re.fullmatch(pattern or ".+", text, re.DOTALL) for text in cased
+        ):
+            raise ValueError(f"{name}: {_shown(constant)} is no value that it can have")
+    return found
 
 
 def _listed(said: object) -> Iterator[object]:
@@ -170,7 +192,7 @@ def _listed(said: object) -> Iterator[object]:
 
 def _source(name: str, said: object, kind: str, template: Template) -> Source:
     place, _, key = said.strip().partition(".") if isinstance(said, str) else ("", "", "")
-    if place not in _PLACES or not key:
+    if place not in _PLACES or not key or (place == ANSWER and "" in key.split(".")):
         raise ValueError(
             f"{name}: {_shown(said)} is no source; give path.NAME, query.NAME, header.NAME, answer.FIELD or value.TEXT"
         )

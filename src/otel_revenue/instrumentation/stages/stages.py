@@ -84,7 +84,7 @@ class Stages:
             told, refused = values.before(stage, asked, placeholders)
             self.runtime.bound_words(told)
             begun.append((stage, told, refused))
-            known.update(told)
+            known.update({name: value for name, value in told.items() if name not in stage.answer_first})
             if asked.by_machine():
                 told["synthetic"] = True
         if not begun:

@@ -92,11 +92,11 @@ def before(stage: Stage, asked: Asked, placeholders: Mapping[str, str]) -> tuple
 
 def after(stage: Stage, body: bytes | None, known: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """
-    Return what the answer tells of attributes that are not *known* yet, and those whose values are none.
+    Return what the answer tells of attributes that are not *known* yet or whose answer is listed first, and those whose values are none.
 
     *body* is a JSON answer, None for one of another kind, a large or a streamed one.
     """
-    wanted = {name: found for name, found in stage.after.items() if name not in known}
+    wanted = {name: found for name, found in stage.after.items() if name not in known or name in stage.answer_first}
     fields = _parsed(body) if wanted else None
     if not isinstance(fields, (dict, list)):
         return {}, []
@@ -137,7 +137,7 @@ def _read(
         raw = next((found for source in candidates if (found := look(source)) not in (None, "")), None)
         if raw is None:
             continue
-        value = _converted(raw, kinds[name])
+        value = converted(raw, kinds[name])
         if value is None:
             refused.append(name)
         else:
@@ -145,7 +145,7 @@ def _read(
     return values, refused
 
 
-def _converted(raw: Any, kind: str) -> Any:
+def converted(raw: Any, kind: str) -> Any:
     """Return a value as the schema's gate takes it; None where it is none of that kind."""
     if isinstance(raw, str) and len(raw) > _MAX_TEXT:
         return None
