@@ -11,6 +11,12 @@ STRIPE_CLI_VERSION := 1.52.0
 # Beside the environment, so that only the test of what people's instrumentations export has them.
 INSTRUMENTATIONS := $(CACHE)/instrumentations/0.66b1-2.1.9
 INSTRUMENTATION_PARTS := $(foreach i,requests httpx logging sqlalchemy,"opentelemetry-instrumentation-$(i)==0.66b1") "sqlalchemy==2.1.9"
+# What people mask telemetry with, beside the environment, too: `make bench-privacy` alone has them.
+PRIVACY_PEERS := $(CACHE)/privacy-peers/5.4.0-2.75.0-2.2.366
+PRIVACY_PEER_PARTS := logfire==5.4.0 sentry-sdk==2.75.0 presidio-analyzer==2.2.366
+# A fuzzer that is led by what its inputs reach; PyPI has it for some Pythons and machines.
+ATHERIS := $(CACHE)/atheris/3.0.0
+FUZZ_SECONDS ?= 120
 STRIPE_CLI := $(CACHE)/stripe-cli/$(STRIPE_CLI_VERSION)
 PROMETHEUS := $(CACHE)/prometheus
 CLICKHOUSE_VERSION := 26.9.0
@@ -26,7 +32,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test collector-table lint check-versions servers bench bench-collector faults constraints setup setup-demo clean
+.PHONY: help demo test collector-table lint check-versions servers fuzz bench bench-privacy bench-collector faults constraints setup setup-demo clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -34,9 +40,10 @@ help: ## this list
 demo: setup-demo ## buyers walk through an unmodified shop, half a minute after set-up; SERVE=1 keeps it open
 	@$(BIN)/otel-revenue demo $(if $(SERVE),--serve) $(DEMO_ARGS)
 
-test: setup stripe-cli stripe-versions instrumentations browser prometheus clickhouse kafka lint ## set up and run everything: lint, types, all tests; some minutes
+test: setup stripe-cli stripe-versions instrumentations atheris browser prometheus clickhouse kafka lint ## set up and run everything: lint, types, all tests; some minutes
 	@OTEL_REVENUE_TEST_STRIPE_CLI="$$(cat $(STRIPE_CLI)/path)" OTEL_REVENUE_TEST_STRIPE_TARGETS="$(STRIPE_TARGETS)" \
-		OTEL_REVENUE_TEST_BROWSER="$(BROWSER)" OTEL_REVENUE_TEST_INSTRUMENTATIONS="$(INSTRUMENTATIONS)" $(COLLECTOR_PARTS) \
+		OTEL_REVENUE_TEST_BROWSER="$(BROWSER)" OTEL_REVENUE_TEST_INSTRUMENTATIONS="$(INSTRUMENTATIONS)" \
+		OTEL_REVENUE_TEST_ATHERIS="$$(test -d $(ATHERIS)/atheris && echo $(ATHERIS))" $(COLLECTOR_PARTS) \
 		$(BIN)/python -m pytest -p tests.plugins.no_skips -m "not slow" $(PYTEST_ARGS)
 
 collector-table: setup prometheus clickhouse kafka ## what each backend of the Collector does when it is killed or refused; writes docs/collector.md
@@ -61,6 +68,14 @@ servers: setup ## every server of docs/servers.md with every way to end: about a
 
 bench: setup ## the figures side by side with the peers, written to benchmarks/RESULTS.md; a quiet machine gives better ones
 	@$(BIN)/python -m benchmarks --results benchmarks/RESULTS.md
+
+fuzz: setup atheris ## let a fuzzer look for what the masking lets through; FUZZ_SECONDS=600 for longer. Inputs are kept in the cache
+	@test -d $(ATHERIS)/atheris || { echo "PyPI has no atheris for this Python" >&2; exit 2; }
+	@PYTHONPATH=$(ATHERIS):src:tests $(BIN)/python tests/fuzz/masking.py $(CACHE)/fuzz/masking -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(CACHE)/fuzz/
+
+bench-privacy: setup $(PRIVACY_PEERS)/.stamp ## the detectors beside logfire's, sentry's and presidio's, written to docs/privacy.md: some minutes
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.privacy --peers $(PRIVACY_PEERS) --results benchmarks/PRIVACY.md
+	@$(BIN)/python tools/generate.py
 
 bench-collector: setup ## the Collector with our base against the same without it, written to benchmarks/COLLECTOR.md
 	@OTEL_REVENUE_TEST_OTELCOL="$$($(OTELCOL_PATH))" PYTHONPATH=tests $(BIN)/python -m benchmarks.collector --results benchmarks/COLLECTOR.md
@@ -120,6 +135,20 @@ instrumentations: $(INSTRUMENTATIONS)/.stamp
 # Without dependencies: what they need of OpenTelemetry is in the virtual environment.
 $(INSTRUMENTATIONS)/.stamp: | $(VENV)/.stamp-dev
 	@rm -rf $(@D) && $(BIN)/pip install --quiet --no-deps --target $(@D) $(INSTRUMENTATION_PARTS)
+	@touch $@
+
+.PHONY: atheris
+atheris: $(ATHERIS)/.stamp
+
+$(ATHERIS)/.stamp: | $(VENV)/.stamp-dev
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@$(BIN)/pip install --quiet --only-binary=:all: --no-deps --target $(@D) "atheris==$(notdir $(ATHERIS))" 2> /dev/null || \
+		echo "No atheris for this Python: the masking is fuzzed by hypothesis alone" >&2
+	@touch $@
+
+# With their own dependencies: each is measured in a process of its own.
+$(PRIVACY_PEERS)/.stamp: | $(VENV)/.stamp-dev
+	@rm -rf $(@D) && $(BIN)/pip install --quiet --no-warn-conflicts --target $(@D) $(PRIVACY_PEER_PARTS)
 	@touch $@
 
 stripe-cli: $(STRIPE_CLI)/path

@@ -16,7 +16,7 @@ _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _BRACKETS: Final = re.compile(r"%5[BD]", re.IGNORECASE)
 _LONGEST: Final = 256
 
-_ENDS: Final[dict[str, str]] = {
+ENDS: Final[dict[str, str]] = {
     end: kind
     for kind, ends in {
         "email": "email|emails|e mail|mail|email address",
@@ -63,7 +63,7 @@ def kind_of(key: str) -> str:
     if not words:
         return ""
     for count in (4, 3, 2, 1):
-        found = _ENDS.get(" ".join(words[-count:])) if len(words) >= count else None
+        found = ENDS.get(" ".join(words[-count:])) if len(words) >= count else None
         if found is not None:
             return found
     if words[-1] == "name" and not _PEOPLE.isdisjoint(words[-3:-1]):

@@ -80,11 +80,7 @@ def mask_card(text: str, mark: str) -> str:
 
 
 def _card_within(text: str, match: re.Match[str], mark: str) -> str:
-    run, start, end = match.group(), match.start(), match.end()
-    if text[start - 1 : start].isalnum() and text[end : end + 1].isalnum():
-        return run  # inside of a longer word: an id, a hash
-    if "-" in run and _in_uuid(text, start, end):
-        return run
+    run, start = match.group(), match.start()
     groups = [m.span() for m in _DIGITS.finditer(run)]
     digits = "".join(run[begin:stop] for begin, stop in groups)
     # Where each group begins among the digits; a card number begins and ends with a group.
@@ -93,12 +89,19 @@ def _card_within(text: str, match: re.Match[str], mark: str) -> str:
     parts, rest, first = [], 0, 0
     while first < len(groups):
         last = _card_from(digits, begins[first], ends)
-        if last is None:
+        if last is None or _is_of_an_id(text, start + groups[first][0], start + groups[last][1]):
             first += 1
             continue
         parts += [run[rest : groups[first][0]], mark]
         rest, first = groups[last][1], last + 1
     return "".join([*parts, run[rest:]])
+
+
+def _is_of_an_id(text: str, start: int, end: int) -> bool:
+    """Whether digits are inside of a longer word, or of a UUID."""
+    if text[start - 1 : start].isalnum() and text[end : end + 1].isalnum():
+        return True
+    return "-" in text[start:end] and _in_uuid(text, start, end)
 
 
 def _in_uuid(text: str, start: int, end: int) -> bool:
@@ -187,7 +190,7 @@ def mask_phone(text: str, mark: str) -> str:
 
 def _international(text: str, match: re.Match[str], mark: str) -> str:
     run = match.group()
-    if "-" in run and _in_uuid(text, match.start(), match.end()):
+    if _UUID.match(text, match.start()):
         return run
     bare = run[2:] if run.startswith("00") else run[3:] if run.startswith("%") else run
     least = 9 if run.startswith("00") and run.isdigit() else 7  # zero-padded order numbers are shorter

@@ -41,7 +41,7 @@ class Action(enum.Enum):
     """
     What happens to a value: it stays, goes, is masked or hashed as a whole, or is searched in the way that its key asks for.
 
-    `NUMBER`: a number stays. `PLAIN`: a number or a plain word stays.
+    `NUMBER`: a number stays. `PLAIN`: a number stays, and a plain word that may be read as an address of a machine.
     """
 
     KEEP = "keep"

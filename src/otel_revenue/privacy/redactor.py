@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from . import exceptions, numbers, structure
 from .keys import kind_of
 from .policy import OFF, STRICT, Action, Policy, digest
-from .values import TAIL, scan
+from .values import TAIL, kinds, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ _SHORT: Final = 128
 _CLEAN_KNOWN: Final = 1024
 _DEEPEST: Final = 16
 _KEYS_KNOWN: Final = 4096
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_.:/{}<>+*() -]{0,256}").fullmatch
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.:/{}<>+*()-]{0,256}").fullmatch
 _LITERAL: Final = re.compile(r"'(?:[^']|'')*(?:'|\Z)")
 _GONE: Final = object()
 
@@ -119,8 +119,7 @@ class Redactor:
             return self._guarded(value)
         if action is Action.NUMBER or action is Action.PLAIN:
             number = isinstance(value, (int, float))
-            plain = action is Action.PLAIN and isinstance(value, str) and _PLAIN(value)
-            return value if number or plain else self._guarded(value)
+            return value if number or (action is Action.PLAIN and _is_plain(value)) else self._guarded(value)
         if value == f"[{kind}]":  # masked before
             return value
         if action is Action.DROP:
@@ -254,3 +253,8 @@ class Redactor:
         if "=" in text:
             text = structure.mask_parameters(text, self._count)
         return structure.mask_headers(text, self._count)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value of an identifier is one: a version is no address, but a route may hold a secret."""
+    return isinstance(value, str) and _PLAIN(value) is not None and set(kinds(value)) <= {"ip"}

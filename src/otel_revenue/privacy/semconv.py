@@ -20,7 +20,7 @@ IDENTIFIERS: Final = frozenset(
     "stripe.request.id error.type exception.type exception.escaped otel.status_code otel.scope.name otel.scope.version "
     "container.id k8s.pod.uid k8s.pod.name k8s.node.name k8s.namespace.name k8s.deployment.name k8s.container.name".split()
 )
-"""Their values are versions, numbers and ids that a search can take for something else: a plain word is not searched."""
+"""Their values are versions, numbers and ids that a search can take for something else: a plain word is not taken for an IP address."""
 
 HARMLESS: Final = IDENTIFIERS | frozenset(
     "url.scheme url.template http.scheme http.request.body.size http.response.body.size http.request_content_length "
