@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from otel_revenue.errors import StoreBusy, StoreError
 from otel_revenue.ledger import postgres, sqlite
-from otel_revenue.ledger.model import Alias, Certainty, Evidence, Group, Saying, Setback, Soft
+from otel_revenue.ledger.model import Alias, Certainty, Evidence, Group, Labels, Saying, Setback, Soft
 from otel_revenue.ledger.postgres import PostgresStore
 from otel_revenue.ledger.sqlite import SqliteStore
 from otel_revenue.ledger.store import ASIDE, DONE, LATER, NewRow, Settlement
@@ -636,6 +636,27 @@ def test_any_id_is_a_key(store: Store, key: str) -> None:
         said = tx.recall("order_id", key)
 
     assert {"tier": {"bind": [1, "größe\x00"]}} == said
+
+
+def test_what_browsers_alone_have_said_leaves_first(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many orders and journeys browsers name, what requests have said of theirs within a day stays."""
+    for module in (sqlite, postgres):
+        monkeypatch.setattr(module, "MOST_ORDERS", 3)
+    touched: Labels = {"surface": {"browser": [1, "x"]}, "surface_last": {"touch": [1, "x"]}}
+    with store.transaction() as tx:
+        tx.remember([Saying("order_id", "o-1", {"tier": {"said": [1, "a"]}})], NOW)
+        tx.remember(
+            [Saying("order_id", "o-2", {"surface": {"utm": [1, "a"]}, "surface_last": {"touch": [1, "a"]}})], NOW
+        )
+    for number in range(4):
+        with store.transaction() as tx:
+            tx.remember([Saying("order_id", f"b-{number}", touched)], NOW + 1 + number)
+            tx.remember([Saying("order_id", "o-1", {"journey_id": {"browser": [1, "j"]}})], NOW + 1 + number)
+    store.prune(before_ns=NOW - 2 * 86_400 * 10**9, max_bytes=1024**3)
+    with store.transaction() as tx:
+        kept = [key for key in ("o-1", "o-2", "b-0", "b-1", "b-2", "b-3") if tx.recall("order_id", key)]
+
+    assert ["o-1", "o-2", "b-3"] == kept
 
 
 def test_what_was_said_of_old_orders_leaves(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from otel_revenue.config import Settings
 from otel_revenue.delivery.spool import Spool
 from otel_revenue.errors import StoreBusy
+from otel_revenue.ledger.keys import BROWSER
 from otel_revenue.ledger.model import merge_labels
 from otel_revenue.ledger.sqlite import SqliteStore
-from otel_revenue.runtime.orders import BROWSER, READER, Orders, labels_of
+from otel_revenue.runtime.orders import READER, Orders, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,3 +7,7 @@ from typing import Final
 
 ORDER_KEYS: Final = ("order_id", "journey_id")
 """By what an order is known from one request to the next."""
+
+BROWSER: Final = "browser"
+TOUCH: Final = "touch"
+"""Sources of what was said of an order: a visitor's browser, and whoever named the surface that was touched last."""

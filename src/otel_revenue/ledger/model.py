@@ -13,6 +13,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from .keys import BROWSER, TOUCH
+
 Labels = dict[str, dict[str, list[Any]]]
 """
 Candidates: attribute to source to `[rank, JSON value]`, for example `{"order_id": {"metadata.order_id": [1, "o-1"]}}`.
@@ -20,6 +22,8 @@ Candidates: attribute to source to `[rank, JSON value]`, for example `{"order_id
 Where several objects speak for one source, the lowest rank stays, and of one rank the smallest text, so that the order of
 deliveries changes nothing.
 """
+
+_AHEAD_NS: Final = 86_400 * 10**9
 
 
 def merge_labels(into: Labels, more: Labels) -> None:
@@ -29,6 +33,16 @@ def merge_labels(into: Labels, more: Labels) -> None:
         for source, candidate in candidates.items():
             if source not in mine or _precedes(candidate, mine[source]):
                 mine[source] = candidate
+
+
+def stands_at(labels: Labels, now_ns: int) -> int:
+    """
+    Return the time by which what was said of an order leaves before or after the rest.
+
+    Anybody's browser can name any number of orders: what browsers alone have said leaves before what requests said within a day.
+    """
+    sources = {source for candidates in labels.values() for source in candidates}
+    return now_ns - _AHEAD_NS if sources <= {BROWSER, TOUCH} else now_ns
 
 
 def _precedes(a: list[Any], b: list[Any]) -> bool:

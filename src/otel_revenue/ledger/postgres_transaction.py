@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from .codec import group_from_text, group_to_text
-from .model import TRUNCATED_AT, merge_labels, stands_for_another
+from .model import TRUNCATED_AT, merge_labels, stands_at, stands_for_another
 from .postgres_layout import SQL
 
 if TYPE_CHECKING:
@@ -139,7 +139,10 @@ class PostgresTransaction:
         known = self._recalled({(s.kind, s.key) for s in sayings})
         for saying in sayings:
             merge_labels(known.setdefault((saying.kind, saying.key), {}), saying.labels)
-        rows = [(kind, as_stored(key), json.dumps(labels), now_ns) for (kind, key), labels in sorted(known.items())]
+        rows = [
+            (kind, as_stored(key), json.dumps(labels), stands_at(labels, now_ns))
+            for (kind, key), labels in sorted(known.items())
+        ]
         if rows:
             self._statements.append((SQL["remember"], [list(column) for column in zip(*rows, strict=True)]))
 

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .codec import group_from_text, group_to_text
-from .model import TRUNCATED_AT, merge_labels, stands_for_another
+from .model import TRUNCATED_AT, merge_labels, stands_at, stands_for_another
 from .sqlite_errors import translated
 from .sqlite_file import SQL
 
@@ -132,7 +132,8 @@ class SqliteTransaction:
             labels = self.recall(saying.kind, saying.key)
             merge_labels(labels, saying.labels)
             with translated():
-                self.raw.execute(SQL["remember"], (saying.kind, saying.key, json.dumps(labels), now_ns))
+                row = (saying.kind, saying.key, json.dumps(labels), stands_at(labels, now_ns))
+                self.raw.execute(SQL["remember"], row)
 
     def recall(self, kind: str, key: str) -> Labels:
         """Return all that was said of one order, {} when nothing was."""

@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_revenue.errors import StoreError
-from otel_revenue.ledger.keys import ORDER_KEYS
+from otel_revenue.ledger.keys import BROWSER, ORDER_KEYS, TOUCH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 READER: Final = "ledger"
 EXPLICIT: Final = "explicit"
-BROWSER: Final = "browser"
 BIND: Final = "bind"
 """Source of what the request that creates a payment says of it."""
 SAID: Final = "said"
@@ -68,7 +67,7 @@ def labels_of(values: Mapping[str, Any], precedence: Sequence[str], at_ns: int, 
         rank = precedence.index(source) if source in precedence else len(precedence)
         labels["surface"] = {source: [rank * _FAR_S + at_s, values["surface"]]}
         if source != "route":
-            labels["surface_last"] = {"touch": [_FAR_S - at_s, values["surface"]]}
+            labels["surface_last"] = {TOUCH: [_FAR_S - at_s, values["surface"]]}
     return labels
 
 

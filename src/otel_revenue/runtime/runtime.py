@@ -11,7 +11,7 @@ from opentelemetry import trace
 
 from otel_revenue._guard import guard
 from otel_revenue.errors import SchemaError, StoreError
-from otel_revenue.ledger.keys import ORDER_KEYS
+from otel_revenue.ledger.keys import BROWSER, ORDER_KEYS
 from otel_revenue.signals import bound, record, spans
 from otel_revenue.signals.metrics import Instruments
 
@@ -193,11 +193,11 @@ class Runtime(Life):
         values = {**attributes, "telemetry.source": "browser"}
         self.bound_words(values)
         if "surface" in values:
-            values["surface_source"] = orders.BROWSER
+            values["surface_source"] = BROWSER
         clean = self._written(name, values, event_id or event_ids.new(), None, time_ns, now_ns, ids, sync=False)
         if "synthetic" not in clean:
             for names in _TOLD_BY_BROWSERS:
-                self.remember({key: clean[key] for key in names if key in clean}, orders.BROWSER)
+                self.remember({key: clean[key] for key in names if key in clean}, BROWSER)
 
     def bound_words(self, told: dict[str, Any]) -> None:
         """Let few different words through of what visitors say and metrics are labelled by, in place."""

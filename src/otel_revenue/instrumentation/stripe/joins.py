@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Final
 
 from otel_revenue.ledger.join import Rules
-from otel_revenue.runtime.orders import BIND, BROWSER, SAID
+from otel_revenue.ledger.keys import BROWSER
+from otel_revenue.runtime.orders import BIND, SAID
 
 _SECOND: Final = 10**9
 
