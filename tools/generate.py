@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tools")]
 
-from derived import browser, clickhouse, collector  # noqa: E402 - the path comes first
+from derived import browser, clickhouse, collector, privacy  # noqa: E402 - the path comes first
 
 from otel_revenue import config  # noqa: E402
 from otel_revenue.schema import lint  # noqa: E402
@@ -255,6 +255,7 @@ def outputs() -> dict[str, str]:
     files.update(browser.outputs(MARK))
     files.update(clickhouse.outputs(MARK))
     files.update(collector.outputs(MARK))
+    files.update(privacy.outputs(MARK))
     return files
 
 

@@ -49,7 +49,7 @@ class Place(NamedTuple):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    actions = parser.add_subparsers(dest="action", metavar="scan|hash", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="scan|hash")
     scan = actions.add_parser("scan", help="what a profile would mask in an OTLP file, and how often")
     scan.add_argument(
         "file",
@@ -68,6 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings, problems = config.load(os.environ)
     for problem in problems:
         print(f"otel-revenue privacy: {problem}", file=sys.stderr)
+    if arguments.action is None:
+        raise ConfigError("say what: 'otel-revenue privacy scan FILE', or 'otel-revenue privacy hash'")
     return _hash(settings) if arguments.action == "hash" else _scan(settings, arguments)
 
 

@@ -10,6 +10,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from otel_revenue import cli
+from otel_revenue.config import Settings
+from otel_revenue.redaction import policies
 from support.own_metrics import record_each
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "operate.md").read_text(encoding="utf-8")
@@ -21,6 +23,8 @@ def test_the_table_of_metrics_is_that_of_the_code() -> None:
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False)
     record_each(provider.get_meter("test"))
+    policies.observe(provider)
+    policies.redactor(Settings()).text("ada@example.com")
     data = reader.get_metrics_data()
     provider.shutdown()
     assert data is not None

@@ -169,3 +169,9 @@ def test_without_a_key_there_is_no_hash(capsys: Capture, monkeypatch: pytest.Mon
 
     assert 2 == cli.main(["privacy", "hash"])
     assert "OTEL_REVENUE_PRIVACY_HASH_KEYS" in capsys.readouterr().err
+
+
+def test_without_an_action_the_actions_are_named(capsys: Capture) -> None:
+    """The command alone says what there is."""
+    assert 2 == cli.main(["privacy"])
+    assert "privacy scan FILE" in capsys.readouterr().err
