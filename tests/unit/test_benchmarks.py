@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 from benchmarks import figures, scrubbing, sink
+from benchmarks.privacy import scrubbers
+
+from support import corpus
 
 ROOT = Path(__file__).parents[2]
 EVERYTHING = {
@@ -68,3 +71,12 @@ def test_records_to_mask_are_as_long_as_they_are_said_to_be() -> None:
 
     assert {(len(record), len(value)) for record in records for value in record} == {(10, 60)}
     assert records == scrubbing.records()
+
+
+def test_the_detectors_are_compared_on_the_whole_corpus() -> None:
+    """What is measured of a scrubber counts each text of the corpus once."""
+    counts = scrubbers.found(scrubbers.otel_revenue())
+    sums = {part: sum(of for _, of in counts[part].values()) for part in ("masked", "changed")}
+
+    assert {"masked": len(corpus.masked()), "changed": len(corpus.kept())} == sums
+    assert [] == [kind for kind, (hit, of) in counts["masked"].items() if hit != of]

@@ -85,7 +85,7 @@ def find(store: Searched, about: About, is_event_theirs: Callable[[bytes], bool]
     known = -1
     while known != about.size:
         known = about.size
-        for word in sorted(about.orders | about.ids):
+        for word in sorted(about.orders | about.ids | about.journeys):
             _payments(store, about, held, word)
         for word in sorted(about.orders | about.journeys):
             _said(store, about, held, word)

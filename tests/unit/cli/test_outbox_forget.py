@@ -234,3 +234,15 @@ def test_nothing_of_it_is_left_in_the_ledger_s_file(
 
     assert files
     assert [] == named
+
+
+def test_a_payment_is_found_by_its_journey_alone(shop: Shop, capsys: Capture) -> None:
+    """A payment that names no order, but the journey that an order is known to come from, is of that order."""
+    journey = "journey-0123456789"
+    with shop.store.transaction() as tx:
+        tx.put(Group(aliases=frozenset({alias("pi", "pi_9")}), labels={"journey_id": {"said": [0, journey]}}))
+        tx.put(Group(aliases=frozenset({alias("pi", "pi_8")}), labels=labels("order-8", journey)))
+        tx.remember([Saying("order_id", "order-9", {"journey_id": {"said": [0, journey]}})], NOW)
+    _, answer = forget(capsys, "--order", "order-9", "--yes")
+
+    assert {**NOTHING, "payments": 1, "sayings": 1} == counted(answer)
