@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from otel_revenue.instrumentation.stripe import calls
@@ -206,3 +209,30 @@ def test_our_own_spans_pass_whole(everything: Everything) -> None:
     everything.send_spans(sent)
 
     assert [(s.name, s.attributes) for s in sent] == [(s.name, s.attributes) for s in everything.spans()]
+
+
+@pytest.mark.parametrize(
+    ("name", "left"), [("shop.orders.v2", "shop.orders.v2"), ("user.491711234567.logins", "other")]
+)
+def test_a_name_with_a_telephone_number_in_it_does_not_leave(everything: Everything, name: str, left: str) -> None:
+    """Names of loggers, metrics and other logs pass where they name code, and not where a person's number is in them."""
+    scope = InstrumentationScope(name=name)
+    logs = ScopeLogs(scope=scope, log_records=[LogRecord(event_name=name)])
+    metrics = ScopeMetrics(
+        scope=scope, metrics=[Metric(name=name, gauge=Gauge(data_points=[NumberDataPoint(as_int=1)]))]
+    )
+
+    everything.send(ExportLogsServiceRequest(resource_logs=[ResourceLogs(scope_logs=[logs])]), "/v1/logs")
+    everything.send(
+        ExportMetricsServiceRequest(resource_metrics=[ResourceMetrics(scope_metrics=[metrics])]), "/v1/metrics"
+    )
+    log_body, metric_body = everything.receiver.bodies
+    log = ExportLogsServiceRequest.FromString(log_body).resource_logs[0].scope_logs[0]
+    metric = ExportMetricsServiceRequest.FromString(metric_body).resource_metrics[0].scope_metrics[0]
+
+    assert (left, left, left if left == name else "") == (
+        log.scope.name,
+        metric.scope.name,
+        log.log_records[0].event_name,
+    )
+    assert left == metric.metrics[0].name

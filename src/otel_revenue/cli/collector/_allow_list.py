@@ -136,6 +136,13 @@ def _name_is_not(pattern: str) -> str:
     return f"not {_name_is(pattern)}"
 
 
+def _no_name(path: str, pattern: str) -> str:
+    """Return the condition that what should name code does not, or may name a person: nothing masks names."""
+    return (
+        f"not IsMatch({path}, {patterns.quoted(pattern)}) or IsMatch({path}, {patterns.quoted(patterns.LONG_NUMBER)})"
+    )
+
+
 def _logs(statements: list[str]) -> dict[str, Any]:
     groups = [{"statements": part} for part in (_resource(), _scope(), statements)]
     return {"error_mode": "propagate", "log_statements": groups}
@@ -153,7 +160,7 @@ def _scope() -> list[str]:
     return [
         'set(scope.schema_url, "")',
         _keep("scope.attributes", ()),
-        f'set(scope.name, "other") where not IsMatch(scope.name, {patterns.quoted(patterns.SCOPE_NAME)})',
+        f'set(scope.name, "other") where {_no_name("scope.name", patterns.SCOPE_NAME)}',
         f'set(scope.version, "") where not IsMatch(scope.version, {patterns.quoted(patterns.SCOPE_VERSION)})',
     ]
 
@@ -175,7 +182,7 @@ def _other() -> list[str]:
         # A structured body has keys that no list knows, and bytes that no pattern reads.
         'set(log.body, "") where not IsString(log.body)',
         f'set(log.severity_text, "") where not IsMatch(log.severity_text, {patterns.quoted(patterns.SEVERITY)})',
-        f'set(log.event_name, "") where not IsMatch(log.event_name, {patterns.quoted(patterns.SCOPE_NAME)})',
+        f'set(log.event_name, "") where {_no_name("log.event_name", patterns.SCOPE_NAME)}',
     ]
 
 
@@ -200,9 +207,8 @@ def _traces(events: Events, declared: dict[str, AttributeInfo]) -> dict[str, Any
 
 
 def _metrics() -> dict[str, Any]:
-    name = patterns.quoted(patterns.METRIC_NAME)
     metric = [
-        f'set(metric.name, "other") where not IsMatch(metric.name, {name})',
+        f'set(metric.name, "other") where {_no_name("metric.name", patterns.METRIC_NAME)}',
         f'set(metric.unit, "") where not IsMatch(metric.unit, {patterns.quoted(patterns.UNIT)})',
         'set(metric.description, "")',
         _keep("metric.metadata", ()),

@@ -56,6 +56,8 @@ SEVERITY: Final = r"^[A-Za-z0-9]{0,16}$"
 SAMPLING: Final = r"^ot=(?:th|rv):[0-9a-f]{1,14}(?:;(?:th|rv):[0-9a-f]{1,14})?$"
 """Of a trace's state what OpenTelemetry's sampling writes, so that counts can still be made of samples."""
 METRIC_NAME: Final = r"^[A-Za-z][A-Za-z0-9_./\-]{0,254}$"
+LONG_NUMBER: Final = r"[0-9]{7}"
+"""In a name: a telephone number, a card or a customer rather than a version."""
 UNIT: Final = r"^[A-Za-z0-9_/%{}.*^\- ]{0,63}$"
 LIST_OF_TEXTS: Final = r"^\[(?:\"[^\"\\]+\",)*\"[^\"\\]+\"\]$"
 
