@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,9 +18,10 @@ from otel_revenue.schema.events import EVENTS
 from otel_revenue.schema.fields import attributes_of
 from support.canaries import attributes
 from support.everything import Everything
+from support.otlp_events import event, logs_request, paid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SHOP = "https://shop.example"
@@ -61,6 +64,40 @@ def test_only_events_pass_that_a_browser_may_send(everything: Everything) -> Non
     status, arrived = say(everything, *(LogRecord(event_name=name) for name in names))
 
     assert (200, {event.event_name for event in EVENTS if event.from_browser}) == (status, set(arrived))
+
+
+JSON = json.dumps(
+    {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"eventName": "order.paid"}, {"eventName": "checkout.start"}]}]}]}
+).encode()
+PROTOBUF = logs_request([paid(), event("checkout.start")])
+PACKED: dict[str, Callable[[bytes], bytes]] = {"identity": bytes, "gzip": gzip.compress, "deflate": zlib.compress}
+
+
+@pytest.mark.parametrize("encoding", PACKED)
+@pytest.mark.parametrize("kind", ["application/json", "application/x-protobuf"])
+def test_a_forged_payment_passes_in_no_encoding(everything: Everything, kind: str, encoding: str) -> None:
+    """Whichever way it is written and packed, `order.paid` from a browser is dropped, and what it may send arrives."""
+    before = len(everything.receiver.logs)
+    answer = requests.post(
+        f"{everything.collector.browser_url}/v1/logs",
+        data=PACKED[encoding](JSON if kind == "application/json" else PROTOBUF),
+        headers={"Content-Type": kind, "Content-Encoding": encoding if encoding != "identity" else "", "Origin": SHOP},
+        timeout=30,
+    )
+
+    assert (200, ["checkout.start"]) == (answer.status_code, [log.name for log in everything.receiver.logs[before:]])
+
+
+def test_a_page_sends_little_that_becomes_much(everything: Everything) -> None:
+    """The limit is on what is unpacked: 48 KiB that hold 50 MB are refused."""
+    answer = requests.post(
+        f"{everything.collector.browser_url}/v1/logs",
+        data=gzip.compress(logs_request([b"\x2a" + b"x" * 50_000_000])),
+        headers={"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"},
+        timeout=60,
+    )
+
+    assert (400, True) == (answer.status_code, "too large" in answer.text)
 
 
 def test_only_attributes_pass_that_a_browser_may_say(everything: Everything) -> None:

@@ -14,6 +14,7 @@ from support.collector import TOKEN
 from support.everything import Everything
 from support.far_end import METHOD
 from support.otlp_events import event, logs_request
+from support.receiver import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +67,24 @@ def test_a_token_file_that_is_missing_lets_nobody_in(tmp_path: Path) -> None:
     """Without its token file the Collector runs and refuses everybody."""
     with Everything(tmp_path, environ={"REVENUE_INGEST_TOKEN_FILE": str(tmp_path / "nowhere")}) as everything:
         assert 401 == everything.collector.post(FUNNEL).status_code
+
+
+def test_a_changed_token_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    """A token is rotated while the Collector runs; a file that is emptied does not open the door."""
+    with Everything(tmp_path) as everything:
+        url, file = f"{everything.collector.url}/v1/logs", everything.collector.token_file
+        shown = {"Content-Type": "application/x-protobuf"}
+        before = everything.collector.post(FUNNEL).status_code
+        file.write_text("another")
+        gone = wait_for(lambda: everything.collector.post(FUNNEL).status_code == 401, 45)
+        after = requests.post(url, FUNNEL, headers={**shown, "Authorization": "Bearer another"}, timeout=30).status_code
+        file.write_text("")
+        without = [
+            requests.post(url, FUNNEL, headers={**shown, "Authorization": token}, timeout=30).status_code
+            for token in ("", "Bearer", "Bearer ")
+        ]
+
+    assert (200, True, 200, [401, 401, 401]) == (before, gone, after, without)
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -182,6 +183,31 @@ def test_a_dead_backend_beside_the_record_delays_nothing(tmp_path: Path, store: 
         afterwards = sorted(set(arrived(behind.copy)))
 
     assert ((ORDERS, {}, []), sorted(ORDERS)) == (at_once, afterwards)
+
+
+def test_a_collector_that_is_killed_before_the_answer_loses_nothing(tmp_path: Path, store: SqliteStore) -> None:
+    """Payments on their way through a Collector that gets a kill -9 were not acknowledged, and are sent again to its successor."""
+    clock = Clock()
+    with Behind(tmp_path) as behind:
+        behind.record.delay_s = (
+            20  # longer than the Collector waits: it has no good answer to pass on, however slow the machine
+        )
+        worker = Worker(store, None, [destination(behind.collector, otlp_settings.HTTP)], clock_ns=clock)
+        put(store, *ORDERS)
+        sending = threading.Thread(target=worker.run_once)
+        sending.start()
+        reached = wait_for(lambda: bool(behind.record.logs), 45)
+        behind.collector.kill()
+        sending.join(60)
+        held_back = set(waiting(store, LATER))
+        behind.record.delay_s = 0
+        behind.collector.start()
+        clock.advance(MAX_BACKOFF_S + 2)
+        passes(worker, clock, 2)
+        in_the_end = (set(arrived(behind.record)), waiting(store, LATER), waiting(store, ASIDE))
+
+    assert (True, ids(*ORDERS)) == (reached, held_back)
+    assert (set(ORDERS), {}, {}) == in_the_end
 
 
 def test_a_full_queue_beside_the_record_loses_nothing(tmp_path: Path, store: SqliteStore) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
-from support.collector import BASE, CONFIG, ask
+from support.collector import BASE, CONFIG, Collector, ask
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OTLP = {"REVENUE_OTLP_URL": "http://127.0.0.1:1", "REVENUE_OTLP_HEADERS": "{authorization: Bearer key}"}
 RECORD = {"REVENUE_RECORD": "otlp_http/otlp_record"}
@@ -40,6 +44,15 @@ def test_what_would_lose_money_or_privacy_does_not_start(
     answer = ask("validate", files, environ)
 
     assert (1, True) == (answer.returncode, named in answer.stderr)
+
+
+def test_without_a_place_for_its_queue_it_does_not_start(tmp_path: Path) -> None:
+    """Where the queue's folder cannot be made, the Collector ends and says so: it would have nowhere to put what it acknowledges."""
+    (tmp_path / "file").write_text("")
+    environ = {**OTLP, **RECORD, "REVENUE_QUEUE_DIR": str(tmp_path / "file" / "queue")}
+
+    with pytest.raises(AssertionError, match="file/queue"), Collector(tmp_path, ("backends/otlp.yaml",), environ):
+        pass
 
 
 def test_every_variable_is_told_of() -> None:
