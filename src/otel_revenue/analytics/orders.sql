@@ -72,14 +72,14 @@ GROUP BY 1 HAVING bool_or(name IS NULL) AND bool_or(name IS NOT NULL);
 -- Every event with the key of its order; NULL where it names neither order nor journey. A payment is an order by itself then.
 CREATE OR REPLACE TEMP MACRO keyed() AS TABLE
 SELECT e.*, coalesce(e.name, j.known_as, 'journey:' || e.journey_id,
-  CASE WHEN e.event_name = 'order.paid' THEN coalesce('event:' || e.event_id, 'key:' || e.key) END) AS order_key
+  CASE WHEN e.event_name = 'order.paid' THEN 'event:' || e.key END) AS order_key
 FROM named() e LEFT JOIN journey j ON j.journey_id = CASE WHEN e.name IS NULL THEN e.journey_id END;
 
 -- name: base_paid
 -- One row per payment of the asked mode. The store has one row per (event name, event_id) already.
 CREATE OR REPLACE TEMP TABLE paid AS
-SELECT event_id, order_key, time_ns, currency, amount_minor, coalesce(payment_kind, 'unknown') AS payment_kind,
-  tier, coalesce(country, 'unknown') AS country, coalesce(surface, 'unknown') AS surface, disagreed
+SELECT order_key, time_ns, currency, amount_minor, coalesce(payment_kind, 'unknown') AS payment_kind,
+  tier, coalesce(country, 'unknown') AS country, coalesce(surface, 'unknown') AS surface
 FROM keyed()
 WHERE event_name = 'order.paid' AND livemode = getvariable('live')
   AND amount_minor IS NOT NULL AND regexp_full_match(currency, '[A-Z]{3}')
