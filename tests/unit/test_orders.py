@@ -101,6 +101,17 @@ def test_what_a_process_left_is_passed_on_by_the_next(store: SqliteStore, tmp_pa
     assert {"tier": "pro"} == known(store, "o-1")
 
 
+def test_the_first_of_two_surfaces_in_one_second(store: SqliteStore) -> None:
+    """Two clicks of one buyer lie in one second: the surface of the first one is the order's all the same."""
+    orders = Orders(None)
+    for name, at_ms in (("/checkout", 900), ("/designs", 100)):
+        said = {"order_id": "o-1", "surface": name, "surface_source": "route"}
+        orders.keep(said, labels_of(said, SOURCES, NOW + at_ms * 10**6))
+    orders.pass_on(store, NOW)
+
+    assert {"surface": "/designs"} == known(store, "o-1")
+
+
 SAYINGS = [
     labels_of({"tier": "a", "surface": "r", "surface_source": "route"}, SOURCES, NOW),
     labels_of({"tier": "b", "surface": "u2", "surface_source": "utm"}, SOURCES, NOW + 2 * SECOND),

@@ -35,8 +35,9 @@ _IN_MEMORY: Final = 10_000
 _REMEMBERED: Final = 4096
 _SECOND: Final = 10**9
 _TOUCHES: Final = ("surface", "surface_last")
-_FAR_S: Final = 10**11
-"""Seconds: later than any time, so that ranks can grow with time or shrink with it."""
+_MILLISECOND: Final = 10**6
+_FAR_MS: Final = 10**14
+"""Milliseconds: later than any time, so that ranks can grow with time or shrink with it. Two clicks lie in one second."""
 
 
 def labels_of(values: Mapping[str, Any], precedence: Sequence[str], at_ns: int, *, told_by: str = SAID) -> Labels:
@@ -53,21 +54,21 @@ def labels_of(values: Mapping[str, Any], precedence: Sequence[str], at_ns: int, 
         at_ns: when it was said.
         told_by: `SAID` by an earlier request, `BIND` by the one that creates the payment, or `BROWSER`.
     """
-    at_s = at_ns // _SECOND
-    latest = 0 if told_by == BIND else _FAR_S - at_s
+    at_ms = at_ns // _MILLISECOND
+    latest = 0 if told_by == BIND else _FAR_MS - at_ms
     labels: Labels = {
         name: {told_by: [latest, values[name]]} for name in ("order_id", "tier", "country") if name in values
     }
     if "journey_id" in values:
-        labels["journey_id"] = {told_by: [_FAR_S + at_s if told_by == BROWSER else latest, values["journey_id"]]}
+        labels["journey_id"] = {told_by: [_FAR_MS + at_ms if told_by == BROWSER else latest, values["journey_id"]]}
     if "subtotal_minor" in values and "currency" in values:
         labels["subtotal_minor"] = {told_by: [latest, [values["subtotal_minor"], values["currency"]]]}
     if "surface" in values:
         source = values.get("surface_source", EXPLICIT)
         rank = precedence.index(source) if source in precedence else len(precedence)
-        labels["surface"] = {source: [rank * _FAR_S + at_s, values["surface"]]}
+        labels["surface"] = {source: [rank * _FAR_MS + at_ms, values["surface"]]}
         if source != "route":
-            labels["surface_last"] = {TOUCH: [_FAR_S - at_s, values["surface"]]}
+            labels["surface_last"] = {TOUCH: [_FAR_MS - at_ms, values["surface"]]}
     return labels
 
 
@@ -158,7 +159,7 @@ def _said_of(kind: str, labels: Labels) -> Labels:
 
 
 def _behind(candidates: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    return {source: [rank + _FAR_S, value] for source, (rank, value) in candidates.items()}
+    return {source: [rank + _FAR_MS, value] for source, (rank, value) in candidates.items()}
 
 
 def _read(frame: bytes) -> Saying | None:
