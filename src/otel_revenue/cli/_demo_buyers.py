@@ -46,6 +46,12 @@ _COUNTRIES: Final = {
     "kwd": ("KW",),
 }
 _SKUS: Final = ("poster-a3", "poster-a1", "canvas-xl", "frame-oak", "tube")
+_ARRIVALS: Final = {
+    "/designs?utm_source=newsletter&utm_medium=email": 30,
+    "/designs?utm_source=search&utm_medium=cpc": 25,
+    "/designs": 45,
+}
+"""The first page's address, with what brought the buyer there."""
 _SPREAD_S: Final = 16.0
 """Seconds over which the buyers arrive."""
 
@@ -60,6 +66,7 @@ class Buyer:
     currency: str
     country: str
     lines: tuple[tuple[str, int], ...]
+    lands_on: str
     arrives_s: float
     thinks_s: float
     types_s: float
@@ -87,6 +94,7 @@ def _buyer(number: int, fate: Fate, count: int, rng: random.Random) -> Buyer:
         currency=currency,
         country=rng.choice(_COUNTRIES[currency]),
         lines=tuple((sku, rng.choice((1, 1, 1, 2, 3))) for sku in rng.sample(_SKUS, rng.choice((1, 1, 2, 3)))),
+        lands_on=rng.choices(list(_ARRIVALS), list(_ARRIVALS.values()))[0],
         arrives_s=number * _SPREAD_S / max(1, count),
         thinks_s=rng.uniform(0.05, 0.6),
         types_s=rng.uniform(1.5, 6),
@@ -166,23 +174,26 @@ async def walk_all(
 
 
 async def _walk(buyer: Buyer, shop: httpx.AsyncClient, page: StripePage, pace: float) -> list[str]:
-    design = await _post(shop, "/designs", {"motif": "a lighthouse in the fog"})
+    journey = {"X-Journey": f"j-{random.getrandbits(48):012x}"}
+    design = await _post(shop, buyer.lands_on, {"motif": "a lighthouse in the fog"}, journey)
     await asyncio.sleep(buyer.thinks_s * pace)
     if buyer.fate is Fate.LEAVES_AT_DESIGN:
         return []
-    await _post(shop, f"/designs/{design['design_id']}/approve", {})
+    await _post(shop, f"/designs/{design['design_id']}/approve", {}, journey)
     await _open(shop, f"/checkout?tier={buyer.tier}&currency={buyer.currency}&design_id={design['design_id']}")
     await asyncio.sleep(buyer.thinks_s * pace)
     if buyer.fate is Fate.LEAVES_AT_CHECKOUT:
         return []
     times = 2 if buyer.fate is Fate.PAYS_TWICE else 1
-    return [await _buy(buyer, design["design_id"], shop, page, pace) for _ in range(times)]
+    return [await _buy(buyer, design["design_id"], shop, page, pace, journey) for _ in range(times)]
 
 
-async def _buy(buyer: Buyer, design_id: str, shop: httpx.AsyncClient, page: StripePage, pace: float) -> str:
+async def _buy(
+    buyer: Buyer, design_id: str, shop: httpx.AsyncClient, page: StripePage, pace: float, journey: dict[str, str]
+) -> str:
     lines = [{"sku": sku, "quantity": quantity} for sku, quantity in buyer.lines]
     cart = {"tier": buyer.tier, "currency": buyer.currency, "lines": lines, "design_id": design_id}
-    order = await _post(shop, "/checkout", cart)
+    order = await _post(shop, "/checkout", cart, journey)
     await asyncio.sleep(buyer.types_s * pace)
     if await _pay(buyer, order["session_id"], page, pace):
         await _open(shop, f"/orders/{order['order_id']}")
@@ -207,8 +218,8 @@ async def _pay(buyer: Buyer, session_id: str, page: StripePage, pace: float) -> 
     return True
 
 
-async def _post(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    response = await client.post(path, json=body)
+async def _post(client: httpx.AsyncClient, path: str, body: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+    response = await client.post(path, json=body, headers=headers)
     response.raise_for_status()
     return dict(response.json())
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import json
 import shutil
 import socket
 import sys
@@ -34,6 +35,25 @@ if TYPE_CHECKING:
 
 DRAIN_S: Final = 15.0
 """In so many seconds the shop must take at least one of the webhooks that are under way when the last buyer has gone."""
+
+_STAGES: Final = [
+    {
+        "route": "POST /designs",
+        "event": "design.started",
+        "attributes": {"design_id": "answer.design_id", "journey_id": "header.x-journey"},
+    },
+    {
+        "route": "POST /designs/{design_id}/approve",
+        "event": "design.approved",
+        "attributes": {"design_id": "path.design_id", "journey_id": "header.x-journey"},
+    },
+    {
+        "route": "POST /checkout",
+        "event": "checkout.start",
+        "attributes": {"order_id": "answer.order_id", "journey_id": "header.x-journey"},
+    },
+]
+"""Which of the shop's routes is which stage: what a user of a shop like this one writes into `otel-revenue.yaml`."""
 
 _FORGOTTEN: Final = ("OTEL_", "STRIPE_", "SHOP_", "UVICORN_", "WEB_CONCURRENCY")
 _PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy", "ftp_proxy"})
@@ -164,6 +184,7 @@ class Scene:
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.backend_url,
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
             "OTEL_REVENUE_STORE": str(self.folder / "store"),
+            "OTEL_REVENUE_STAGES": json.dumps(_STAGES),
             # Nobody likes to wait five seconds for the spans of a demo.
             "OTEL_BSP_SCHEDULE_DELAY": "500",
         }
