@@ -28,6 +28,9 @@ MAX_SCANNED: Final = 4096
 TAIL: Final = 400
 """Of text that was cut, the end may be the beginning of something that no detector knows by its half."""
 
+_WIDER: Final = 4096
+"""By how much text may grow when its characters are made plain ("…" is three), before it is cut."""
+
 _NOT_DIGITS: Final = bytes(code for code in range(256) if not 48 <= code <= 57)
 _NUMBER: Final = re.compile(r"[0-9][0-9 .\-/()]{5,}[0-9]")
 
@@ -53,8 +56,8 @@ def scan(text: str, count: Callable[[str], None]) -> str:
     """Do the same to text of any length, and tell *count* each kind that was found. Whoever calls bounds the length."""
     if text.isascii() and not _suspects(text):
         return text
-    masked, found = _scrub(text, len(text))
-    for kind in found:
+    masked, found = _scrub(text, len(text) + _WIDER)
+    for kind in found or (("cut",) if masked != text else ()):
         count(kind)
     return masked
 
