@@ -162,4 +162,4 @@ class Collector:
 
     def own_metrics(self) -> str:
         """Return what it says about itself, in Prometheus' text format."""
-        return requests.get(f"http://127.0.0.1:{self.metrics}/metrics", timeout=10).text
+        return requests.get(f"http://127.0.0.1:{self.metrics}/metrics", timeout=45).text
