@@ -18,6 +18,7 @@ from otel_revenue.instrumentation.stripe import facts
 from otel_revenue.ledger.ledger import Ledger
 from otel_revenue.ledger.sqlite import SqliteStore
 from otel_revenue.runtime import Runtime, patience
+from otel_revenue.runtime.money import Money
 from otel_revenue.signals import bound, spans
 from otel_revenue.testing import FakeStripe
 from otel_revenue.testing.fake_stripe.deliveries import sign
@@ -80,7 +81,7 @@ def test_what_fails_around_a_payment(app: App, monkeypatch: pytest.MonkeyPatch, 
     assert _guard.failures or name == "payment_span"
 
 
-@pytest.mark.parametrize(("place", "name"), [(facts, "from_event"), (facts, "_facts"), (Runtime, "_encode")])
+@pytest.mark.parametrize(("place", "name"), [(facts, "from_event"), (facts, "_facts"), (Money, "_encode")])
 def test_a_payment_that_cannot_be_read_is_noted(
     app: App, monkeypatch: pytest.MonkeyPatch, place: object, name: str
 ) -> None:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import trace
 
 from otel_revenue._guard import guard
-from otel_revenue.errors import SchemaError, StoreError
 from otel_revenue.ledger.keys import BROWSER, ORDER_KEYS
 from otel_revenue.signals import bound, record, spans
 from otel_revenue.signals.metrics import Instruments
 
 from . import event_ids, orders
+from .emit import Emitter
 from .life import Life
+from .money import Money
 from .surfaces import Few
 
 if TYPE_CHECKING:
@@ -28,14 +29,11 @@ if TYPE_CHECKING:
     from otel_revenue.config import Settings
     from otel_revenue.ledger.join import Rules
     from otel_revenue.ledger.ledger import Taken
-    from otel_revenue.ledger.model import Facts, Labels, Outcome, Payment
-    from otel_revenue.ledger.store import NewRow
+    from otel_revenue.ledger.model import Facts, Labels
 
+    from .money import Describe
     from .plan import Plan
     from .process import Beside, Process
-
-    Describe = Callable[[Outcome], tuple[str, dict[str, Any]]]
-    Recorded = list[tuple[Outcome, str, dict[str, Any]]]
 
 SCOPE: Final = "otel_revenue"
 _TOLD_BY_BROWSERS: Final = (("order_id", "journey_id"), ("journey_id", "surface", "surface_source"))
@@ -74,7 +72,6 @@ class Runtime(Life):
         self.settings = settings
         self.plan = plan
         self._rules = rules
-        self._describe = describe
         self._tracer_provider = tracer_provider
         self.tracer = tracer_provider.get_tracer(SCOPE, version)
         self.servers = spans.ServerSpans()
@@ -82,6 +79,10 @@ class Runtime(Life):
         self._watching = False
         self._watch()
         self.instruments = Instruments(meter_provider.get_meter(SCOPE, version), self._gauges)
+        self._emitter = Emitter(plan, self.servers, self.instruments)
+        self._money = Money(
+            self._emitter, describe, self._open, self.servers, self.tracer, self.instruments, logs=plan.logs
+        )
         super().__init__(settings.flush_timeout)  # last: from here on a fork asks for all of it
 
     def _watch(self) -> None:
@@ -104,8 +105,8 @@ class Runtime(Life):
             self.settings,
             self.plan,
             self._rules(),
-            release=self._release,
-            retake=self._retake,
+            release=self._money.release,
+            retake=self._money.retake,
             beside=self._open_beside,
         )
 
@@ -137,7 +138,7 @@ class Runtime(Life):
         here = spans.here(self.servers, on_server=on_server)
         clean = self._written(name, attributes, event_ids.new(), here.elapsed_ms(now_ns), now_ns, now_ns, here.ids)
         if here.ids[0]:
-            self._project(here, name, clean, now_ns, on_server=on_server)
+            self._emitter.project(here, name, clean, now_ns, on_server=on_server)
         return True
 
     def _written(
@@ -154,7 +155,7 @@ class Runtime(Life):
     ) -> dict[str, Any]:
         """Check, clean, encode and append an event that is not money; returns the attributes that leave."""
         parts: dict[str, bytes] = {}
-        clean = self._clean(name, attributes, parts, event_id, elapsed_ms)
+        clean = self._emitter.clean(name, attributes, parts, event_id, elapsed_ms)
         if self.plan.logs:
             encoded = record.encode(name, clean, time_ns=time_ns, observed_ns=now_ns, ids=ids, encoded=parts)
             self._open().append(clean["event_id"], name, encoded, now_ns, sync=sync)
@@ -207,9 +208,7 @@ class Runtime(Life):
 
     def show_context(self, attributes: Mapping[str, Any]) -> None:
         """Put the order context on the request's SERVER span."""
-        server = self.servers.find(spans.current_ids()[0])
-        if server is not None:
-            spans.set_context(server, self._masked(attributes))
+        self._emitter.show_context(attributes)
 
     def bind(self, values: Mapping[str, Any]) -> bound.Binding:
         """
@@ -233,7 +232,7 @@ class Runtime(Life):
         return known
 
     def _known(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        clean = self._masked(values)
+        clean = self._emitter.context(values)
         if "surface" in clean:
             clean.setdefault("surface_source", orders.EXPLICIT)
         self.show_context(clean)
@@ -253,150 +252,16 @@ class Runtime(Life):
         """Return text of Stripe's as it may be stored, None where it looks like personal data and nothing else is left of it."""
         return record.clean_id(text)
 
-    def _masked(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        clean, refused = record.context(values)
-        for name in refused:
-            self.instruments.refused.add(1, {"attribute": name})
-        return clean
-
-    def _clean(
-        self,
-        name: str,
-        attributes: Mapping[str, Any],
-        parts: dict[str, bytes],
-        event_id: str | None = None,
-        elapsed_ms: int | None = None,
-    ) -> dict[str, Any]:
-        try:
-            clean, refused = record.prepare(name, attributes, parts, event_id=event_id, elapsed_ms=elapsed_ms)
-        except SchemaError:
-            self.instruments.refused.add(1, {"attribute": "event"})
-            raise
-        for key in refused:
-            self.instruments.refused.add(1, {"attribute": key})
-        return clean
-
-    def _project(
-        self, here: spans.Here, name: str, clean: Mapping[str, Any], time_ns: int, *, on_server: bool = False
-    ) -> None:
-        if self.plan.span_events:
-            spans.add_event(here, name, clean, time_ns, on_server=on_server)
-        else:
-            self.show_context(clean)
-
     # -- money ------------------------------------------------------------------------------------------------------
 
     def take(self, facts: Facts, bind: Labels | None = None) -> Taken | None:
-        """
-        Take facts into the ledger; on disk when this returns.
-
-        Where the store is busy or broken the facts are kept aside, on disk, and joined by the worker: then this returns
-        None. *bind* are candidates of the current request.
-        """
-        if bind:
-            from otel_revenue.ledger.model import merge_labels
-
-            labels: Labels = {}
-            merge_labels(labels, facts.labels)
-            merge_labels(labels, bind)
-            facts = _with_labels(facts, labels)
-        process = self._open()
-        now_ns = time.time_ns()
-        ids = self._request_ids()
-        recorded: Recorded = []
-        try:
-            with process.patience:
-                taken = process.ledger.take(facts, now_ns, lambda outcome: self._encode(outcome, now_ns, ids, recorded))
-        except StoreError:
-            self.instruments.fallback.add(1)
-            process.keep(facts)
-            return None
-        except Exception as error:
-            # A failure of our own: the payment is not recorded, so it must at least be known by its ids.
-            self.set_aside("ledger", "other", f"failed_{type(error).__name__}", [alias.id for alias in facts.aliases])
-            raise
-        self._after(taken, recorded, live=True)
-        if recorded or taken.due_ns:
-            process.wake()
-        return taken
-
-    def _request_ids(self) -> tuple[int, int, int]:
-        with guard("runtime.trace"):  # where tracing fails, the money is recorded outside of it
-            return spans.request_ids(self.servers)
-        return 0, 0, 0
+        """Take facts into the ledger; see `Money.take`."""
+        return self._money.take(facts, bind)
 
     def set_aside(self, source: str, kind: str, reason: str, ids: Sequence[str]) -> None:
-        """Keep a note of news that had money in it and could not be read: kind and reason, never values."""
-        self.instruments.unread.add(1, {"source": source, "kind": kind, "reason": reason})
-        self._open().note(source, kind, reason, tuple(ids))
-
-    def _encode(self, outcome: Outcome, now_ns: int, ids: tuple[int, int, int], recorded: Recorded) -> list[NewRow]:
-        """Turn a payment or a setback into its outbox row; called inside the ledger's transaction."""
-        from otel_revenue.ledger.model import Payment
-        from otel_revenue.ledger.store import NewRow
-
-        name, attributes = self._describe(outcome)
-        attributes["telemetry.source"] = "server"
-        # A setback has waited: the request that is under way now is none of its.
-        seen = ids if ids[0] and isinstance(outcome, Payment) else outcome.seen
-        if ids[0]:
-            with guard("runtime.trace"):
-                attributes["elapsed_ms"] = spans.elapsed_ms(self.servers, seen[0], now_ns)
-        parts: dict[str, bytes] = {}
-        clean = self._clean(name, attributes, parts)
-        recorded.append((outcome, name, clean))
-        if not self.plan.logs:
-            return []
-        encoded = record.encode(name, clean, time_ns=outcome.at_ns, observed_ns=now_ns, ids=seen, encoded=parts)
-        money = (outcome.amount_minor, outcome.currency) if isinstance(outcome, Payment) else (0, "")
-        return [NewRow(clean["event_id"], name, encoded, now_ns, *money)]
-
-    def _after(self, taken: Taken, recorded: Recorded, *, live: bool) -> None:
-        """Show what was recorded on the traces. The money is on disk by now: nothing here may undo that."""
-        from otel_revenue.ledger.model import Payment
-
-        if taken.late_joins:
-            self.instruments.late_joins.add(taken.late_joins)
-        if taken.disagrees:
-            self.instruments.disagreed.add(1)
-        for outcome, name, clean in recorded:
-            with guard("signals.project"):
-                self.instruments.recorded.add(name)
-                if live:
-                    self._project(spans.here(self.servers), name, clean, outcome.at_ns)
-                if isinstance(outcome, Payment):
-                    self._show_payment(outcome, clean, live=live)
-
-    def _show_payment(self, paid: Payment, clean: Mapping[str, Any], *, live: bool) -> None:
-        if paid.traceparent and clean.get("payment_kind") != "subscription_renewal":
-            spans.payment_span(
-                self.tracer,
-                paid.traceparent,
-                clean,
-                start_ns=paid.created_ns or paid.at_ns,
-                end_ns=paid.at_ns,
-                seen=spans.request_ids(self.servers) if live else paid.seen,
-            )
-
-    def _release(self, process: Process, now_ns: int) -> None:
-        """Record payments whose hold is over; in the worker's thread."""
-        recorded: Recorded = []
-        taken = process.ledger.release(now_ns, lambda outcome: self._encode(outcome, now_ns, (0, 0, 0), recorded))
-        self._after(taken, recorded, live=False)
-
-    def _retake(self, process: Process, facts: Facts) -> None:
-        """Join facts that were kept aside; in the worker's thread."""
-        recorded: Recorded = []
-        now_ns = time.time_ns()
-        taken = process.ledger.take(facts, now_ns, lambda outcome: self._encode(outcome, now_ns, (0, 0, 0), recorded))
-        self._after(taken, recorded, live=False)
+        """Keep a note of news that had money in it and could not be read; see `Money.set_aside`."""
+        self._money.set_aside(source, kind, reason, ids)
 
     def _gauges(self) -> dict[str, Any]:
         process = self._process
         return {} if process is None or process.pid != os.getpid() else process.gauges()
-
-
-def _with_labels(facts: Facts, labels: Labels) -> Facts:
-    from dataclasses import replace
-
-    return replace(facts, labels=labels)
