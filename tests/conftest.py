@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 # A busy machine is no failure.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+# `make test &` has Ctrl-C ignored, and whatever the tests start inherits that: servers and a demo which they end by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OF_THE_SUITE = "OTEL_REVENUE_TEST_"
 """Prefix of the variables by which the Makefile speaks to the tests; everything else of OTEL_* and STRIPE_* is the developer's own."""

@@ -85,7 +85,11 @@ class RunningShop:
         return (self.folder / "shop.log").read_text(errors="replace")
 
     def __enter__(self) -> RunningShop:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__()  # Python calls it for blocks alone that were entered
+            raise
 
     def __exit__(self, *_: object) -> None:
         self.kill()

@@ -3,21 +3,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from otel_revenue.errors import RevenueError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import requests
+
+    T = TypeVar("T")
 
 READY_S: Final = 60.0
 STOP_S: Final = 5.0
@@ -175,6 +178,36 @@ def signals_raise() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def run_whole(main: Coroutine[Any, Any, T]) -> T:
+    """
+    Run *main* in an event loop, as `asyncio.run` does; signals wait until the loop is made.
+
+    One that is half made cannot be ended in order.
+    """
+    waiting: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: waiting.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+
+    def hear() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        while waiting:
+            signal.raise_signal(waiting.pop())
+
+    async def begun() -> T:
+        hear()
+        return await main
+
+    try:
+        return asyncio.run(begun())
+    finally:
+        main.close()
+        hear()
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ Everything runs on 127.0.0.1 and in a temporary folder.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import sys
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from otel_revenue.errors import ConfigError, MissingExtra
 
-from ._demo_parts import PartFailed, signals_raise, stopping
+from ._demo_parts import PartFailed, run_whole, signals_raise, stopping
 
 if TYPE_CHECKING:
     import argparse
@@ -89,7 +88,7 @@ def _let_them_buy(arguments: argparse.Namespace, scene: Scene, show: Show) -> Wa
 
     buyers = plan(arguments.buyers, arguments.seed)
     with show.progress("buyers done", len(buyers)) as advance:
-        walk = asyncio.run(scene.walk(buyers, pace=arguments.pace, progress=lambda walk: advance(walk.done)))
+        walk = run_whole(scene.walk(buyers, pace=arguments.pace, progress=lambda walk: advance(walk.done)))
     scene.drain()
     expected = sum(row.count for row in scene.books().values())
     with show.progress("payments known", expected) as advance:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_revenue.cli._demo_parts import Part, PartFailed, signals_raise, stopping
+from otel_revenue.cli._demo_parts import Part, PartFailed, run_whole, signals_raise, stopping
 from otel_revenue.cli._demo_scene import announced
 
 SERVER = """
@@ -104,6 +105,28 @@ def test_sigterm_ends_what_was_begun():
         os.kill(os.getpid(), signal.SIGTERM)
 
     assert (128 + signal.SIGTERM, before) == (left.value.code, signal.getsignal(signal.SIGTERM))
+
+
+def test_a_signal_waits_until_the_loop_is_made(monkeypatch):
+    """
+    SIGTERM while the event loop is being made ends the run in order, when the loop is whole; the handlers are what they were.
+    """
+    make, made = asyncio.new_event_loop, []
+
+    def interrupted():
+        os.kill(os.getpid(), signal.SIGTERM)
+        made.append(make())
+        return made[0]
+
+    async def play():
+        await asyncio.sleep(60)
+
+    with pytest.raises(SystemExit) as left, signals_raise():
+        monkeypatch.setattr(asyncio.events, "new_event_loop", interrupted)
+        run_whole(play())
+
+    assert (128 + signal.SIGTERM, [True]) == (left.value.code, [loop.is_closed() for loop in made])
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_nohup_is_respected():
