@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 THERE = [backend for backend in BACKENDS if backend.program == PROGRAM]
 FILES = ("metrics.yaml", *(backend.file for backend in THERE))
-BUYER = (b"jenny", b"Jenny", b"Rosen", b"Townsend", b"94103", b"ring twice")
-"""What the fake Stripe's buyers are called, where they live, and what they write: all of it is in the webhooks' bodies."""
+BUYER = (b"jenny", b"Jenny", b"Rosen", b"Townsend", b"ring twice")
+"""What the fake Stripe's buyers are called, where they live, and what they write: in the webhooks' bodies. No numbers: clocks have those, too."""
 
 
 def buy(shop: RunningShop, fake: FakeStripe, count: int) -> set[str]:
