@@ -12,29 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_revenue.testing import FakeStripe
-from support.fake_stripe import raw, refused
+from support.fake_stripe import PAYMENT, POSTER, raw, refused
 from support.shop import CONNECTED, Shop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-POSTER = {"currency": "eur", "unit_amount": 4999, "product_data": {"name": "Poster"}}
-PAYMENT = {
-    "mode": "payment",
-    "success_url": "https://shop.example/ok",
-    "line_items": [{"price_data": POSTER, "quantity": 1}],
-}
 
 
 @pytest.fixture(scope="module")
 def fake() -> Iterator[FakeStripe]:
     with FakeStripe() as running:
         yield running
-
-
-@pytest.fixture
-def shop(fake: FakeStripe) -> Shop:
-    return Shop(fake)
 
 
 # -- idempotency -------------------------------------------------------------------------------------------------------

@@ -8,13 +8,11 @@ import pytest
 import stripe
 
 from otel_revenue.testing import FakeStripe
-from support.fake_stripe import Since, refused
+from support.fake_stripe import BACK, Since, refused
 from support.shop import CONNECTED, Shop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-BACK = {"return_url": "https://shop.example/back"}
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +24,6 @@ def running() -> Iterator[FakeStripe]:
 @pytest.fixture
 def fake(running: FakeStripe) -> FakeStripe:
     return running
-
-
-@pytest.fixture
-def shop(fake: FakeStripe) -> Shop:
-    return Shop(fake)
-
-
-@pytest.fixture
-def since(fake: FakeStripe) -> Since:
-    return Since(fake)
 
 
 # -- SetupIntents and customers ----------------------------------------------------------------------------------------

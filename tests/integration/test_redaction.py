@@ -29,6 +29,7 @@ from opentelemetry.sdk.trace import (
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from otel_revenue import RevenueInstrumentor
 from otel_revenue.privacy.policy import Policy
 from otel_revenue.privacy.redactor import Redactor
 from otel_revenue.redaction import (
@@ -41,6 +42,7 @@ from otel_revenue.redaction.install import Installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 InMemoryLogExporter: Any = getattr(logs_export, "InMemoryLogRecordExporter", None) or logs_export.InMemoryLogExporter
 
@@ -244,6 +246,26 @@ def test_a_proxy_is_passed_over(redactor: Redactor) -> None:
     installed = Installed(redactor, trace.ProxyTracerProvider(), ProxyLoggerProvider(), NoOpMeterProvider())
     installed.find()
     installed.remove()
+
+
+def test_providers_that_the_application_sets_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An application that sets its provider after it was instrumented is masked from the moment on when it begins to serve."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    global_one: list[Any] = [trace.ProxyTracerProvider()]
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: global_one[-1])
+    instrumentor = RevenueInstrumentor()
+    instrumentor.instrument(store=str(tmp_path))
+    try:
+        global_one.append(provider)
+        servers = instrumentor._servers
+        assert servers is not None
+        servers._life.begin()
+        provider.get_tracer("app").start_span(f"for {ADDRESS}").end()
+    finally:
+        instrumentor.uninstrument()
+
+    assert ["for [email]"] == [span.name for span in exporter.get_finished_spans()]
 
 
 # -- exporters ---------------------------------------------------------------------------------------------------------

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 
     from otel_revenue.testing import FakeStripe
 
+BACK = {"return_url": "https://shop.example/back"}
+POSTER = {"currency": "eur", "unit_amount": 4999, "product_data": {"name": "Poster"}}
+PAYMENT = {
+    "mode": "payment",
+    "success_url": "https://shop.example/ok",
+    "line_items": [{"price_data": POSTER, "quantity": 1}],
+}
+
 
 def refused(call: Callable[[], Any], kind: type[stripe.StripeError] = stripe.InvalidRequestError) -> Any:
     with pytest.raises(kind) as caught:
